@@ -35,6 +35,13 @@ func (e *Error) Error() string {
 	return where + ": " + e.Text
 }
 
+// Errorf says what is wrong with the value at key: dotted, an element of an
+// array of tables by its place from 0 ("rule.0.match"). The line is that of the
+// key, or of the nearest table around it.
+func Errorf(path string, data []byte, key, format string, args ...any) error {
+	return &Error{path, lineOf(data, key), key, fmt.Sprintf(format, args...)}
+}
+
 // Read decodes path into v, whose fields carry toml tags. known lists keys,
 // dotted, a table's own name being "*", that exist but that this build does
 // not enforce, with what to say of them.

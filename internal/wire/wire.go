@@ -23,11 +23,11 @@ const ProofNamespace = "proof@sshmint"
 
 // Limits on what a client may present, counted before anything is verified.
 const (
-	MaxChain      = 8         // certificates
-	MaxChainBytes = 32 << 10  // bytes of DER, all certificates together
-	MaxNames      = 64        // subject alternative names of the leaf
-	MaxBody       = 64 << 10  // bytes of a request body, and of an answer
-	MaxSSHCert    = 16 << 10  // bytes of an OpenSSH certificate, wire form
+	MaxChain      = 8        // certificates
+	MaxChainBytes = 32 << 10 // bytes of DER, all certificates together
+	MaxNames      = 64       // subject alternative names of the leaf
+	MaxBody       = 64 << 10 // bytes of a request body, and of an answer
+	MaxSSHCert    = 16 << 10 // bytes of an OpenSSH certificate, wire form
 	MaxValidity   = 24 * time.Hour
 )
 
