@@ -1,0 +1,162 @@
+package signer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sshmint/sshmint/internal/wire"
+)
+
+// Fingerprint is how a root is pinned: SHA-256 of its SubjectPublicKeyInfo, as
+// ssh writes fingerprints.
+func Fingerprint(root *x509.Certificate) string {
+	sum := sha256.Sum256(root.RawSubjectPublicKeyInfo)
+	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+// FetchRoot gets the root of a CA's TLS certificate from the CA itself, which
+// sends it in its chain, and accepts it by its fingerprint. The root is then the
+// only one, and the whole chain is verified against it: name, usage and dates.
+// So a foreign server that merely appends the genuine root to its chain fails.
+func FetchRoot(ctx context.Context, ca, fingerprint string) (*x509.Certificate, error) {
+	if !validFingerprint(fingerprint) {
+		return nil, fmt.Errorf("%q is no fingerprint: it is SHA256: and 43 characters, as sshmint-ca init prints it", clean(fingerprint))
+	}
+	u, err := url.Parse(ca)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is no https:// URL", clean(ca))
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	var root *x509.Certificate
+	verify := func(s tls.ConnectionState) error {
+		var err error
+		root, err = pinned(s.PeerCertificates, u.Hostname(), fingerprint)
+		return err
+	}
+	dialer := tls.Dialer{Config: &tls.Config{
+		ServerName: u.Hostname(),
+		MinVersion: tls.VersionTLS12, // nothing secret is sent here
+		// Not the system's roots but the fingerprint decides, in VerifyConnection.
+		InsecureSkipVerify: true, // #nosec G402
+		VerifyConnection:   verify,
+	}}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return nil, explain(ctx, ca, err)
+	}
+	return root, conn.Close()
+}
+
+func validFingerprint(s string) bool {
+	sum, ok := strings.CutPrefix(s, "SHA256:")
+	b, err := base64.RawStdEncoding.DecodeString(sum)
+	return ok && err == nil && len(b) == sha256.Size
+}
+
+// pinned finds the root in what a server sent and verifies the chain with it.
+func pinned(sent []*x509.Certificate, host, fingerprint string) (*x509.Certificate, error) {
+	var root *x509.Certificate
+	var seen []string
+	between := x509.NewCertPool()
+	for _, c := range sent {
+		selfSigned := bytes.Equal(c.RawSubject, c.RawIssuer)
+		if selfSigned && Fingerprint(c) == fingerprint && root == nil {
+			root = c
+			continue
+		}
+		if selfSigned {
+			seen = append(seen, Fingerprint(c))
+		}
+		between.AddCert(c)
+	}
+	if root == nil {
+		if len(seen) == 0 {
+			return nil, &Error{Text: "the CA does not send its root, so the fingerprint cannot be checked: name the root's file instead"}
+		}
+		return nil, &Error{Text: fmt.Sprintf("the fingerprint is not that of this CA, whose root has %s: compare both with the administrator, over another channel",
+			strings.Join(seen, ", "))}
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(root)
+	_, err := sent[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, DNSName: host, CurrentTime: time.Now()})
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return nil, &Error{Text: "the root with that fingerprint did not issue the certificate that the CA shows: somebody may be posing as the CA", Err: err}
+	}
+	return root, err
+}
+
+// Authorities are the SSH CA keys that a CA says are its own.
+type Authorities struct {
+	User, Host []Authority
+}
+
+// Authority is one SSH CA key; State is current, next or retired.
+type Authority struct {
+	Key   ssh.PublicKey
+	State string
+}
+
+// FetchAuthorities asks an sshmint-ca for its SSH CA keys. No identity is shown,
+// so nobody is asked for a PIN.
+func FetchAuthorities(ctx context.Context, ca string, t Trust) (*Authorities, error) {
+	config, err := t.config()
+	if err != nil {
+		return nil, err
+	}
+	get, err := http.NewRequestWithContext(ctx, http.MethodGet, ca+wire.PathAuthorities, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, data, err := exchange(client(config), get)
+	if err != nil {
+		return nil, explain(ctx, ca, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return nil, refusal(ca, answer, data)
+	}
+	var list wire.Authorities
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("%s: reading the CA's keys: %w", ca, err)
+	}
+	var out Authorities
+	if out.User, err = authorities(list.User); err == nil {
+		out.Host, err = authorities(list.Host)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: reading the CA's keys: %w", ca, err)
+	}
+	return &out, nil
+}
+
+func authorities(list []wire.Authority) ([]Authority, error) {
+	var out []Authority
+	for _, a := range list {
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(a.Key))
+		if err != nil {
+			return nil, err
+		}
+		if _, isCert := key.(*ssh.Certificate); isCert {
+			return nil, errors.New("a certificate is no CA key")
+		}
+		out = append(out, Authority{key, clean(a.State)})
+	}
+	return out, nil
+}

@@ -1,0 +1,146 @@
+package signer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/hiddeco/sshsig"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sshmint/sshmint/internal/wire"
+)
+
+// SSHMint is the Issuer for one endpoint of an sshmint-ca (docs/protocol.md).
+// The identity is proven by a TLS handshake, the SSH key by a signature that
+// names the identity.
+type SSHMint struct {
+	URL      string // https://host:port
+	Trust    Trust
+	Identity Identity
+}
+
+// Issue is safe for concurrent use.
+func (s *SSHMint) Issue(ctx context.Context, r *Request) (*ssh.Certificate, error) {
+	identity, err := s.Identity.Certificate(ctx)
+	if err != nil {
+		return nil, &Error{Text: err.Error(), Final: true, Err: err}
+	}
+	config, err := s.Trust.config()
+	if err != nil {
+		return nil, &Error{CA: s.URL, Text: err.Error(), Final: true, Err: err}
+	}
+	body, err := request(r, identity.Certificate[0])
+	if err != nil {
+		return nil, &Error{CA: s.URL, Text: err.Error(), Final: true, Err: err}
+	}
+	present(ctx, config, identity)
+
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+wire.PathUserCertificates, bytes.NewReader(body))
+	if err != nil {
+		return nil, &Error{CA: s.URL, Text: err.Error(), Final: true, Err: err}
+	}
+	post.Header.Set("Content-Type", "application/json")
+	answer, data, err := exchange(client(config), post)
+	if err != nil {
+		return nil, explain(ctx, s.URL, err)
+	}
+	if answer.StatusCode != http.StatusCreated {
+		return nil, refusal(s.URL, answer, data)
+	}
+	cert, err := parseAnswer(data)
+	if err != nil {
+		return nil, &Error{CA: s.URL, Text: "the CA's answer makes no sense: " + err.Error(), Skew: skew(answer.Header), Err: err}
+	}
+	return cert, nil
+}
+
+func request(r *Request, leaf []byte) ([]byte, error) {
+	key := r.Key.PublicKey()
+	message := wire.ProofMessage(leaf, key.Marshal())
+	proof, err := sshsig.Sign(bytes.NewReader(message), r.Key, sshsig.HashSHA512, wire.ProofNamespace)
+	if err != nil {
+		return nil, fmt.Errorf("proving possession of the SSH key: %w", err)
+	}
+	body := wire.CertificateRequest{
+		PublicKey:  strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))),
+		Principals: r.Principals,
+		Proof:      string(sshsig.Armor(proof)),
+	}
+	if r.Validity > 0 {
+		body.Validity = r.Validity.String()
+	}
+	return json.Marshal(body)
+}
+
+// exchange reads at most wire.MaxBody of an answer.
+func exchange(c *http.Client, r *http.Request) (*http.Response, []byte, error) {
+	answer, err := c.Do(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer answer.Body.Close() //nolint:errcheck // read only
+	data, err := io.ReadAll(io.LimitReader(answer.Body, wire.MaxBody+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(data) > wire.MaxBody {
+		return nil, nil, fmt.Errorf("the answer has more than %d bytes", wire.MaxBody)
+	}
+	return answer, data, nil
+}
+
+// parseAnswer reads the body of a 201. What the certificate says is checked by
+// the Minter, whatever CA it comes from.
+func parseAnswer(data []byte) (*ssh.Certificate, error) {
+	var a wire.CertificateAnswer
+	if err := json.Unmarshal(data, &a); err != nil {
+		return nil, err
+	}
+	return parseCertificate([]byte(a.Certificate))
+}
+
+// parseCertificate reads one certificate in authorized_keys form and no more.
+func parseCertificate(line []byte) (*ssh.Certificate, error) {
+	if bytes.ContainsAny(bytes.TrimSpace(line), "\r\n") {
+		return nil, errors.New("the certificate has more than one line")
+	}
+	key, _, options, _, err := ssh.ParseAuthorizedKey(line)
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificate: %w", err)
+	}
+	if len(options) > 0 {
+		return nil, errors.New("the certificate has authorized_keys options in front of it")
+	}
+	cert, ok := key.(*ssh.Certificate)
+	if !ok {
+		return nil, fmt.Errorf("it is a key of type %s, not a certificate", clean(key.Type()))
+	}
+	return cert, nil
+}
+
+// refusal reads a problem document (RFC 9457). Whatever has none is a fault of
+// the CA, or of something in front of it, that may pass.
+func refusal(ca string, answer *http.Response, data []byte) *Error {
+	e := &Error{CA: ca, Skew: skew(answer.Header)}
+	var p wire.Problem
+	if err := json.Unmarshal(data, &p); err != nil || p.Code == "" {
+		e.Text = fmt.Sprintf("the CA answered %s, as no sshmint-ca does: is the URL right, is there a proxy in front of it?", clean(answer.Status))
+		return e
+	}
+	e.Code, e.Text = wire.Code(clean(string(p.Code))), clean(p.Detail)
+	if e.Text == "" {
+		e.Text = "the CA refused and gave no reason"
+	}
+	switch p.Code {
+	case wire.RateLimited, wire.Unavailable:
+	default:
+		e.Final = answer.StatusCode < 500
+	}
+	return e
+}

@@ -1,0 +1,154 @@
+package signer
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sshmint/sshmint/internal/ownfile"
+)
+
+// Trust is what a CA's TLS certificate is verified against.
+type Trust struct {
+	Root   string // PEM file with the only roots, or "" for those of the system
+	MinTLS uint16 // 0 means TLS 1.3
+}
+
+func (t Trust) config() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: t.MinTLS, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true}
+	if c.MinVersion == 0 {
+		c.MinVersion = tls.VersionTLS13
+	}
+	if t.Root == "" {
+		return c, nil
+	}
+	pem, err := ownfile.ReadTrusted(t.Root)
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA's root: %w", err)
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("reading the CA's root: there is no certificate in %s", t.Root)
+	}
+	return c, nil
+}
+
+// client makes one connection for one exchange: a certificate costs one proof
+// of possession, so nothing of a connection outlives it.
+func client(c *tls.Config) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			TLSClientConfig:        c,
+			DisableKeepAlives:      true,
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: 16 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// present makes the identity answer a server's request for a certificate. It is
+// shown whatever issuers the server says that it knows: a server that does not
+// accept it can then say why.
+func present(ctx context.Context, c *tls.Config, identity *tls.Certificate) {
+	shown := *identity
+	if key, ok := identity.PrivateKey.(crypto.Signer); ok {
+		shown.PrivateKey = patient{key, ctx}
+	}
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &shown, nil }
+}
+
+// patient is a key whose signatures may wait for a person.
+type patient struct {
+	crypto.Signer
+	ctx context.Context
+}
+
+func (p patient) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	done := awaitPerson(p.ctx)
+	defer done()
+	return p.Signer.Sign(rand, digest, opts)
+}
+
+// explain turns what the network or TLS says into a sentence that names the
+// cause and what to do.
+func explain(ctx context.Context, ca string, err error) *Error {
+	var own *Error
+	if errors.As(err, &own) {
+		return &Error{CA: ca, Text: own.Text, Err: err}
+	}
+	text := ""
+	var (
+		host      x509.HostnameError
+		unknown   x509.UnknownAuthorityError
+		invalid   x509.CertificateInvalidError
+		alert     tls.AlertError
+		record    tls.RecordHeaderError
+		dns       *net.DNSError
+		operation *net.OpError
+	)
+	switch {
+	case errors.Is(err, ErrDeclined):
+		text = ErrDeclined.Error()
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) || os.IsTimeout(err):
+		text = "the CA did not answer in time"
+	case errors.Is(err, context.Canceled):
+		text = "given up, another CA was quicker"
+	case errors.As(err, &host):
+		text = "the CA's TLS certificate is for another name: " + names(host.Certificate) + "; use one of these in ca.urls"
+	case errors.As(err, &unknown):
+		text = "the CA's TLS certificate is not signed by a root that this profile trusts (ca.root)"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		text = "the CA's TLS certificate is expired or not yet valid, or this computer's clock is wrong: " + clean(invalid.Detail)
+	case errors.As(err, &dns):
+		text = fmt.Sprintf("there is no host named %s", clean(dns.Name))
+		if dns.IsTimeout {
+			text = fmt.Sprintf("looking up %s timed out", clean(dns.Name))
+		}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		text = "nothing is listening there: the CA is down, or the port is wrong"
+	case errors.As(err, &alert):
+		text = "the CA ended the TLS handshake: " + alert.Error()
+	case errors.As(err, &record):
+		text = "what answers there does not speak TLS"
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET):
+		text = "the CA closed the connection without an answer"
+	case errors.As(err, &operation):
+		text = clean(operation.Error())
+	default:
+		text = clean(strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	return &Error{CA: ca, Text: text, Err: err}
+}
+
+func names(c *x509.Certificate) string {
+	all := append([]string(nil), c.DNSNames...)
+	for _, ip := range c.IPAddresses {
+		all = append(all, ip.String())
+	}
+	if len(all) == 0 {
+		return "it names no host"
+	}
+	return clean(strings.Join(all, ", "))
+}
+
+// skew is the CA's clock minus ours by the Date of its answer, which counts
+// whole seconds.
+func skew(h http.Header) time.Duration {
+	t, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return time.Until(t)
+}
