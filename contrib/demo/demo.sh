@@ -95,7 +95,6 @@ await() {
 # Short, because the path of a Unix socket must be.
 demo=$(mktemp -d /tmp/sshmint-demo.XXXXXX)
 started=()
-made_run_sshd=false
 
 clean_up() {
 	trap '' INT TERM
@@ -109,7 +108,6 @@ clean_up() {
 		kill -KILL "${started[@]}" 2>/dev/null || true
 		wait "${started[@]}" 2>/dev/null || true
 	fi
-	! $made_run_sshd || rmdir /run/sshd 2>/dev/null || true
 	cd /
 	rm -rf "$demo"
 }
@@ -189,10 +187,11 @@ ssh_server() {
 	chapter "A server with stock OpenSSH trusts that CA; no authorized_keys knows anybody"
 	local port pam=no
 	port=$(free_port)
-	# Without PAM sshd refuses an account whose password is locked, as root's often is.
 	if [ "$(id -u)" = 0 ]; then
+		# Without PAM sshd refuses an account whose password is locked, as root's often is.
 		! grep -q "^$me:!" /etc/shadow || pam=yes
-		[ -d /run/sshd ] || { mkdir -m 755 /run/sshd && made_run_sshd=true; }
+		# The empty folder that sshd runs its unprivileged part in. It stays: another sshd may use it by now.
+		mkdir -p -m 755 /run/sshd
 	fi
 	run "ssh-keygen -q -t ed25519 -N '' -C '' -f host_key"
 	run "sshmint-ca sshd-config --dir ca >sshd_config"
