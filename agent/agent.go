@@ -1,0 +1,106 @@
+// Package agent is an ssh-agent that serves certificates which are minted on
+// demand. It speaks the agent protocol of RFC 9987 with the extensions of
+// OpenSSH's PROTOCOL.agent, and is told what to serve by Profiles, each with a
+// Source of certificates. It never sees how a Source gets its certificates.
+//
+// # What it guarantees
+//
+// A minted key signs only SSH user authentication (RFC 4252 section 7) that
+// names the key's own certificate or plain key: never SSHSIG, never a TLS
+// handshake, never arbitrary bytes, and never with SHA-1.
+//
+// A connection that ssh bound to a session (session-bind@openssh.com) signs for
+// that session alone. A connection that was forwarded to another host, or on
+// which a bind failed, sees no minted key, gets none minted, and cannot remove,
+// lock or unlock anything. One predicate rules listing, signing and removing, so
+// what is hidden cannot be named in a request either. A program that forwards
+// the socket without session-bind looks like a local one: that is beyond what an
+// agent can tell.
+//
+// A client is always answered: 60 s after a request for the list at the latest,
+// with the certificates that could be had by then. Requests of one connection
+// are answered in order; no lock is held while a Source works or a signature is
+// made.
+//
+// Refusals carry no text in the protocol, so each is logged, and the last ones
+// are kept (see Agent.Refusals). Neither holds what was to be signed.
+package agent
+
+import (
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// An Agent answers agent requests on any number of sockets, which share its
+// profiles, its lock and its limits. The zero value has no profiles and is ready
+// to use. An Agent must not be copied.
+type Agent struct {
+	// Log gets one record for each event. Nil discards them.
+	Log *slog.Logger
+
+	keys   atomic.Pointer[keySet]
+	change sync.Mutex // held to replace keys; never across a call to a Source
+
+	lock  lock
+	gate  gate
+	notes notes
+}
+
+// SetProfiles replaces the profiles, whose names must differ; their order is the
+// order in which certificates are offered. What clients were given by a profile
+// that keeps both its name and its Source stays good, everything else stops
+// signing at once. Sources that are left out are not told: they are the
+// caller's.
+func (a *Agent) SetProfiles(profiles []Profile) {
+	a.change.Lock()
+	defer a.change.Unlock()
+	old := a.set()
+	next := make([]*profile, len(profiles))
+	for i, p := range profiles {
+		next[i] = &profile{Profile: p}
+		if j := slices.IndexFunc(old.profiles, func(q *profile) bool { return q.Name == p.Name && q.Source == p.Source }); j >= 0 {
+			next[i] = old.profiles[j]
+		}
+	}
+	for _, p := range old.profiles {
+		if !slices.Contains(next, p) {
+			p.drop()
+		}
+	}
+	a.keys.Store(newKeySet(next))
+}
+
+// Forget drops every minted certificate with its key; the next use mints anew.
+func (a *Agent) Forget() {
+	a.forget(a.set().profiles...)
+}
+
+// ForgetProfile is Forget for one profile. It reports whether there is one of
+// that name.
+func (a *Agent) ForgetProfile(name string) bool {
+	for _, p := range a.set().profiles {
+		if p.Name == name {
+			a.forget(p)
+			return true
+		}
+	}
+	return false
+}
+
+// Locked reports whether the agent is locked. Until it is unlocked nothing is
+// listed, signed or minted by it; whoever renews certificates in the background
+// must ask as well.
+func (a *Agent) Locked() bool {
+	return a.lock.locked.Load()
+}
+
+func (a *Agent) log() *slog.Logger {
+	if a.Log == nil {
+		return discard
+	}
+	return a.Log
+}
+
+var discard = slog.New(slog.DiscardHandler)

@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+const (
+	// maxMessage is OpenSSH's AGENT_MAX_LEN, the type byte included.
+	maxMessage = 256 << 10
+	// keptBuffer is what an idle connection keeps. A sign request with a
+	// certificate has less than 3 KiB.
+	keptBuffer = 4 << 10
+	// frameTime is how long a message may take from its first byte to its last.
+	// Between messages a client may wait for ever, as ssh does for its session.
+	frameTime = 30 * time.Second
+)
+
+// A frameReader cuts a connection into messages. The buffer grows with the bytes
+// that arrive, never with the length that a client claims.
+type frameReader struct {
+	conn       net.Conn
+	buf        []byte
+	start, end int // of what has arrived and is not yet consumed
+	timed      bool
+}
+
+// next returns the next message without its length, valid until the next call.
+// It returns io.EOF at the end of the connection.
+func (f *frameReader) next() ([]byte, error) {
+	for {
+		arrived := f.buf[f.start:f.end]
+		if len(arrived) >= 4 {
+			size := binary.BigEndian.Uint32(arrived)
+			if size == 0 || size > maxMessage {
+				return nil, fmt.Errorf("message of %d bytes; 1 to %d are allowed", size, maxMessage)
+			}
+			if need := 4 + int(size); len(arrived) >= need {
+				f.start += need
+				return arrived[4:need:need], f.setTime(false)
+			}
+		}
+		if err := f.setTime(len(arrived) > 0); err != nil {
+			return nil, err
+		}
+		f.makeRoom()
+		n, err := f.conn.Read(f.buf[f.end:])
+		f.end += n
+		if n == 0 && err != nil {
+			if errors.Is(err, io.EOF) && f.end > f.start {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+}
+
+// consumed wipes a message, which may hold a password or a private key.
+func (f *frameReader) consumed(message []byte) {
+	clear(message)
+}
+
+// setTime starts the clock of a message that has begun, and stops it when it is
+// there. Most messages arrive in one piece and never see a clock.
+func (f *frameReader) setTime(begun bool) error {
+	if begun == f.timed {
+		return nil
+	}
+	f.timed = begun
+	if begun {
+		return f.conn.SetReadDeadline(time.Now().Add(frameTime))
+	}
+	return f.conn.SetReadDeadline(time.Time{})
+}
+
+// makeRoom moves what has arrived to the front, and grows a buffer that is full,
+// or drops a large one that is empty.
+func (f *frameReader) makeRoom() {
+	switch {
+	case f.start == f.end && len(f.buf) != keptBuffer:
+		f.buf = make([]byte, keptBuffer)
+		f.start, f.end = 0, 0
+	case f.start > 0:
+		moved := copy(f.buf, f.buf[f.start:f.end])
+		clear(f.buf[moved:f.end])
+		f.start, f.end = 0, moved
+	case f.end == len(f.buf):
+		larger := make([]byte, min(2*len(f.buf), 4+maxMessage))
+		copy(larger, f.buf)
+		clear(f.buf)
+		f.buf = larger
+	}
+}

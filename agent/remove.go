@@ -1,0 +1,37 @@
+package agent
+
+// remove forgets the profile whose certificate, or plain key, is named. What is
+// minted is minted again at the next use; ssh-add -x is the way to stop that.
+func (s *session) remove(body []byte) error {
+	r := reader{rest: body}
+	blob := r.string()
+	if err := r.whole(); err != nil {
+		return err
+	}
+	m, err := s.find(blob)
+	if err != nil {
+		return err
+	}
+	s.agent.forget(m.profile)
+	s.agent.log().Info("profile forgotten", "pid", s.peer.pid, "profile", m.profile.Name)
+	return s.succeed()
+}
+
+func (s *session) removeAll() error {
+	if s.binds.kind() == forwarded {
+		return errForwarded
+	}
+	s.agent.Forget()
+	s.agent.log().Info("all profiles forgotten", "pid", s.peer.pid)
+	return s.succeed()
+}
+
+// removeAllV1 is about SSHv1 keys, of which there are none. ssh-add -D sends it
+// right after removeAll; to forget once more would drop what somebody has minted
+// in between.
+func (s *session) removeAllV1() error {
+	if s.binds.kind() == forwarded {
+		return errForwarded
+	}
+	return s.succeed()
+}

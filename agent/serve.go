@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Serve answers requests on the connections that l accepts, until ctx ends; then
+// it closes l and its connections, waits for the requests under way, and returns
+// nil. It returns an error if l fails before. Connections are those of Listen:
+// the peer must be this user or root. Serve may be called for several listeners.
+func (a *Agent) Serve(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var connections sync.WaitGroup
+	defer connections.Wait()
+	defer cancel()
+	closeListener := sync.OnceFunc(func() {
+		if err := l.Close(); err != nil {
+			a.log().Warn("closing the socket", "err", err)
+		}
+	})
+	defer closeListener() // the socket is gone on return
+	defer context.AfterFunc(ctx, closeListener)()
+
+	accepted := make(chan struct{}, maxServed+maxWaiting)
+	for {
+		conn, err := accept(ctx, l, a.log())
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // closed by us
+			}
+			return fmt.Errorf("accepting a connection on %s: %w", l.Addr(), err)
+		}
+		select {
+		case accepted <- struct{}{}:
+		case <-ctx.Done():
+			_ = conn.Close()
+			return nil
+		}
+		connections.Go(func() {
+			defer func() { <-accepted }()
+			a.serveConn(ctx, conn)
+		})
+	}
+}
+
+// accept is l.Accept that outlives a shortage of file descriptors or memory: an
+// agent that ends for it would take its keys along.
+func accept(ctx context.Context, l net.Listener, log *slog.Logger) (net.Conn, error) {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		conn, err := l.Accept()
+		if err == nil || !passing(err) {
+			return conn, err
+		}
+		log.Warn("accepting a connection; trying again", "err", err, "pause", pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func passing(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// serveConn serves one accepted connection and closes it.
+func (a *Agent) serveConn(ctx context.Context, conn net.Conn) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() {
+		if stop() {
+			_ = conn.Close()
+		}
+	}()
+	peer, err := peerOf(conn)
+	if err == nil {
+		err = peer.check()
+	}
+	if err != nil {
+		a.refuse(peer, "connect", err)
+		return
+	}
+	if !a.gate.enter(ctx, peer.pid) {
+		return
+	}
+	defer a.gate.leave(peer.pid)
+	a.answer(ctx, conn, peer)
+}
+
+// answer reads requests and answers each in one write, until the connection
+// ends. A panic ends this connection alone.
+func (a *Agent) answer(ctx context.Context, conn net.Conn, peer peer) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log().Error("a request broke the agent; closing its connection", "pid", peer.pid, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	s := &session{agent: a, peer: peer}
+	frames := frameReader{conn: conn}
+	for {
+		message, err := frames.next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+				a.refuse(peer, "send a message", err)
+			}
+			return
+		}
+		reply := s.handle(ctx, message)
+		frames.consumed(message)
+		// A client that does not read stops itself only: it is served in a
+		// goroutine of its own, as an idle one is.
+		if _, err := conn.Write(reply); err != nil {
+			a.log().Debug("answering", "pid", peer.pid, "err", err)
+			return
+		}
+	}
+}
