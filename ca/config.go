@@ -18,6 +18,9 @@ const ConfigFile = "ca.toml"
 type Config struct {
 	// Listen is where the CA answers. Default ":8443".
 	Listen string `toml:"listen"`
+	// Hosts are the DNS names and IP addresses that clients reach the CA by: what its own server
+	// certificate is made for. Not looked at with TLSCert.
+	Hosts []string `toml:"hosts"`
 	// MinTLS is "1.3", the default, or "1.2" for tokens that cannot sign with RSA-PSS.
 	MinTLS string `toml:"min_tls"`
 	// TLSCert and TLSKey are a server certificate, chain and key, from elsewhere, in PEM.
@@ -127,6 +130,11 @@ func (c *Config) checkServing() error {
 	var errs []error
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		errs = append(errs, c.errorf("listen", `%q is no address such as ":8443" or "127.0.0.1:8443"`, c.Listen))
+	}
+	for _, h := range c.Hosts {
+		if err := checkHost(h); err != nil {
+			errs = append(errs, c.errorf("hosts", "%s", err))
+		}
 	}
 	if c.MinTLS != "1.2" && c.MinTLS != "1.3" {
 		errs = append(errs, c.errorf("min_tls", `%q is neither "1.3" nor "1.2"`, c.MinTLS))

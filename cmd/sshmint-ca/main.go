@@ -1,0 +1,12 @@
+// Command sshmint-ca turns X.509 certificates into short-lived OpenSSH user
+// certificates. See docs/ca.md.
+package main
+
+import "os"
+
+// version is set by the linker for a release.
+var version string
+
+func main() {
+	os.Exit(run(os.Args, os.Stdout, os.Stderr))
+}
