@@ -1,0 +1,150 @@
+package ca
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/sshmint/sshmint/internal/wire"
+)
+
+const (
+	oidSubjectAltName = "2.5.29.17"
+	oidUPN            = "1.3.6.1.4.1.311.20.2.3"
+	oidFASCN          = "2.16.840.1.101.3.6.6"
+)
+
+// maxName bounds one name, in bytes: four times what a mailbox or a host may have.
+const maxName = 1024
+
+// errTooManyNames is told apart from what is malformed by its sentence alone.
+var errTooManyNames = fmt.Errorf("more than %d names", wire.MaxNames)
+
+// altNames are the names of a subjectAltName extension (RFC 5280 section 4.2.1.6).
+type altNames struct {
+	emails, upns, uris, dnsNames, fascns []string
+	ips                                  int
+}
+
+// understood tells whether there is a name of a kind that something is done with.
+func (n *altNames) understood() bool {
+	return len(n.emails)+len(n.upns)+len(n.uris)+len(n.dnsNames)+len(n.fascns)+n.ips > 0
+}
+
+// parseSAN reads the extension's value. Kinds of names that are not used are
+// passed over if they are well-formed; anything malformed fails the whole.
+func parseSAN(der []byte) (altNames, error) {
+	var n altNames
+	in := cryptobyte.String(der)
+	var list cryptobyte.String
+	if !in.ReadASN1(&list, asn1.SEQUENCE) {
+		return n, errors.New("not a sequence")
+	}
+	if !in.Empty() {
+		return n, errors.New("bytes after its end")
+	}
+	if list.Empty() {
+		return n, errors.New("no names in it")
+	}
+	for count := 1; !list.Empty(); count++ {
+		if count > wire.MaxNames {
+			return n, errTooManyNames
+		}
+		var value cryptobyte.String
+		var tag asn1.Tag
+		if !list.ReadAnyASN1(&value, &tag) {
+			return n, fmt.Errorf("name %d is cut off or not DER", count)
+		}
+		if err := n.add(tag, value); err != nil {
+			return n, fmt.Errorf("name %d: %w", count, err)
+		}
+	}
+	return n, nil
+}
+
+func contextTag(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific() }
+
+func (n *altNames) add(tag asn1.Tag, value cryptobyte.String) error {
+	switch tag {
+	case contextTag(0).Constructed():
+		return n.addOther(value)
+	case contextTag(1):
+		return addIA5(&n.emails, value, "e-mail address")
+	case contextTag(2):
+		return addIA5(&n.dnsNames, value, "DNS name")
+	case contextTag(6):
+		return addIA5(&n.uris, value, "URI")
+	case contextTag(7):
+		if len(value) != 4 && len(value) != 16 {
+			return fmt.Errorf("an IP address of %d bytes", len(value))
+		}
+		n.ips++
+		return nil
+	case contextTag(3).Constructed(), contextTag(4).Constructed(), contextTag(5).Constructed(), contextTag(8):
+		if value.Empty() {
+			return errors.New("empty")
+		}
+		return nil // x400Address, directoryName, ediPartyName, registeredID: no rule can see them
+	default:
+		return fmt.Errorf("unknown kind (tag %#02x)", uint8(tag))
+	}
+}
+
+func addIA5(list *[]string, value cryptobyte.String, kind string) error {
+	for _, c := range []byte(value) {
+		if c < 0x20 || c > 0x7e {
+			return fmt.Errorf("the %s holds byte %#02x", kind, c)
+		}
+	}
+	return addText(list, string(value), kind)
+}
+
+func addText(list *[]string, value, kind string) error {
+	switch {
+	case value == "":
+		return fmt.Errorf("the %s is empty", kind)
+	case len(value) > maxName:
+		return fmt.Errorf("the %s has more than %d bytes", kind, maxName)
+	case !utf8.ValidString(value):
+		return fmt.Errorf("the %s is not UTF-8", kind)
+	case strings.ContainsFunc(value, unicode.IsControl):
+		return fmt.Errorf("the %s holds a control character", kind)
+	}
+	*list = append(*list, value)
+	return nil
+}
+
+// addOther reads an otherName: SEQUENCE { type-id, [0] EXPLICIT ANY }, its own
+// tag already taken off.
+func (n *altNames) addOther(in cryptobyte.String) error {
+	oid, ok := readOID(&in)
+	var value cryptobyte.String
+	if !ok || !in.ReadASN1(&value, contextTag(0).Constructed()) || !in.Empty() {
+		return errors.New("malformed otherName")
+	}
+	var content cryptobyte.String
+	var tag asn1.Tag
+	if !value.ReadAnyASN1(&content, &tag) || !value.Empty() {
+		return fmt.Errorf("otherName %s: malformed value", oid)
+	}
+	switch oid {
+	case oidUPN:
+		if tag != asn1.UTF8String {
+			return errors.New("the user principal name is not a UTF8String")
+		}
+		return addText(&n.upns, string(content), "user principal name")
+	case oidFASCN:
+		// FIPS 201-3 section 4.2.1: 25 bytes.
+		if tag != asn1.OCTET_STRING || len(content) != 25 {
+			return errors.New("the FASC-N is not 25 bytes")
+		}
+		n.fascns = append(n.fascns, hex.EncodeToString(content))
+	}
+	return nil
+}
