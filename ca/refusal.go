@@ -14,6 +14,8 @@ type Refusal struct {
 	Rule   string // the rule that decided, if any
 	Leaf   *Leaf  // what the leaf says, verified or not; nil if it could not be read
 	Err    error  // the cause, never shown to the asker; may be nil
+
+	progress int // how far a chain got that is not trusted; see mostTelling
 }
 
 // Error is for logs: the code, the sentence and the cause.
