@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -52,7 +51,12 @@ func NewKey(t testing.TB) crypto.Signer {
 // NewRoot makes a self-signed root, valid from a day ago for ten years.
 func NewRoot(t testing.TB, name string, edits ...Edit) *CA {
 	t.Helper()
-	key := NewKey(t)
+	return NewRootFor(t, NewKey(t), name, edits...)
+}
+
+// NewRootFor is NewRoot for a key that is already there.
+func NewRootFor(t testing.TB, key crypto.Signer, name string, edits ...Edit) *CA {
+	t.Helper()
 	tmpl := caTemplate(t, name, edits)
 	return &CA{Cert: sign(t, tmpl, tmpl, key.Public(), key), Key: key}
 }
@@ -60,7 +64,12 @@ func NewRoot(t testing.TB, name string, edits ...Edit) *CA {
 // Intermediate makes an authority below ca.
 func (ca *CA) Intermediate(t testing.TB, name string, edits ...Edit) *CA {
 	t.Helper()
-	key := NewKey(t)
+	return ca.IntermediateFor(t, NewKey(t), name, edits...)
+}
+
+// IntermediateFor is Intermediate for a key that is already there.
+func (ca *CA) IntermediateFor(t testing.TB, key crypto.Signer, name string, edits ...Edit) *CA {
+	t.Helper()
 	cert := sign(t, caTemplate(t, name, edits), ca.Cert, key.Public(), ca.Key)
 	return &CA{Cert: cert, Key: key, Chain: append([]*x509.Certificate{cert}, ca.Chain...)}
 }
@@ -149,25 +158,11 @@ func EKU(usages ...x509.ExtKeyUsage) Edit {
 // UPN adds a subjectAltName extension that holds nothing but Microsoft user
 // principal names (otherName 1.3.6.1.4.1.311.20.2.3).
 func UPN(names ...string) Edit {
-	return func(c *x509.Certificate) {
-		var san []asn1.RawValue
-		for _, n := range names {
-			id, err := asn1.Marshal(asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3})
-			if err != nil {
-				panic(err)
-			}
-			text, err := asn1.MarshalWithParams(n, "utf8,explicit,tag:0")
-			if err != nil {
-				panic(err)
-			}
-			san = append(san, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: append(id, text...)})
-		}
-		der, err := asn1.Marshal(san)
-		if err != nil {
-			panic(err)
-		}
-		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: der})
+	var san []Name
+	for _, n := range names {
+		san = append(san, UPNName(n))
 	}
+	return SAN(san...)
 }
 
 // PEM encodes certificates.
