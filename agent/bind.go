@@ -101,9 +101,12 @@ func verifyBind(hostKey, session, signature []byte) error {
 	}
 	r := reader{rest: signature}
 	sig := ssh.Signature{Format: string(r.string()), Blob: r.string()}
-	sig.Rest = r.rest
-	if r.short {
-		return errors.New("reading the signature of the host key: it ends early")
+	switch sig.Format {
+	case ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256: // flags and counter follow
+		sig.Rest, r.rest = r.rest, nil
+	}
+	if err := r.whole(); err != nil {
+		return fmt.Errorf("reading the signature of the host key: %w", err)
 	}
 	if err := key.Verify(session, &sig); err != nil {
 		return fmt.Errorf("verifying the signature of the host key %s: %w", ssh.FingerprintSHA256(key), err)

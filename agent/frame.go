@@ -41,12 +41,11 @@ func (f *frameReader) next() ([]byte, error) {
 			}
 			if need := 4 + int(size); len(arrived) >= need {
 				f.start += need
-				return arrived[4:need:need], f.setTime(false)
+				f.setTime(false)
+				return arrived[4:need:need], nil
 			}
 		}
-		if err := f.setTime(len(arrived) > 0); err != nil {
-			return nil, err
-		}
+		f.setTime(len(arrived) > 0)
 		f.makeRoom()
 		n, err := f.conn.Read(f.buf[f.end:])
 		f.end += n
@@ -65,16 +64,18 @@ func (f *frameReader) consumed(message []byte) {
 }
 
 // setTime starts the clock of a message that has begun, and stops it when it is
-// there. Most messages arrive in one piece and never see a clock.
-func (f *frameReader) setTime(begun bool) error {
+// there. Most messages arrive in one piece and never see a clock. A deadline
+// cannot be set on a closed connection only, which the next read reports.
+func (f *frameReader) setTime(begun bool) {
 	if begun == f.timed {
-		return nil
+		return
 	}
 	f.timed = begun
+	var deadline time.Time
 	if begun {
-		return f.conn.SetReadDeadline(time.Now().Add(frameTime))
+		deadline = time.Now().Add(frameTime)
 	}
-	return f.conn.SetReadDeadline(time.Time{})
+	_ = f.conn.SetReadDeadline(deadline)
 }
 
 // makeRoom moves what has arrived to the front, and grows a buffer that is full,
