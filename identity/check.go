@@ -14,9 +14,13 @@ import (
 	"time"
 )
 
-// errMismatch: the key is not that of the leaf. Between the two writes of a
-// program that renews a pair of files this passes by itself.
-var errMismatch = errors.New("the key does not belong to the certificate")
+// What passes by itself between two writes of a program that renews files one
+// after the other.
+var (
+	errMismatch = errors.New("the key does not belong to the certificate")
+	errOrder    = errors.New("the leaf comes first, then its issuers")
+	errEmpty    = errors.New("it is empty")
+)
 
 // checkPair tells whether key is that of the leaf, which stands first.
 func checkPair(chain []*x509.Certificate, key crypto.Signer) error {
@@ -27,15 +31,14 @@ func checkPair(chain []*x509.Certificate, key crypto.Signer) error {
 		if i == 0 {
 			return nil
 		}
-		return fmt.Errorf("the key belongs to certificate %d (%s), not to the first (%s): the leaf comes first, then its issuers",
-			i+1, name(c), name(chain[0]))
+		return fmt.Errorf("the key belongs to certificate %d (%s), not to the first (%s): %w",
+			i+1, name(c), name(chain[0]), errOrder)
 	}
 	return fmt.Errorf("%w of %s", errMismatch, name(chain[0]))
 }
 
 func samePublicKey(c *x509.Certificate, key crypto.Signer) bool {
-	type comparable interface{ Equal(crypto.PublicKey) bool }
-	pub, ok := key.Public().(comparable)
+	pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	return ok && pub.Equal(c.PublicKey)
 }
 
@@ -43,20 +46,21 @@ func samePublicKey(c *x509.Certificate, key crypto.Signer) bool {
 // self-signed root at the end, which RFC 8446 section 4.4.2 lets the sender
 // omit and which a CA ignores anyway.
 func order(chain []*x509.Certificate) ([]*x509.Certificate, error) {
-	if last := len(chain) - 1; last > 0 && selfSigned(chain[last]) && issued(chain[last], chain[last-1]) {
-		chain = chain[:last]
-	}
 	for i := 1; i < len(chain); i++ {
-		if !issued(chain[i], chain[i-1]) {
-			return nil, fmt.Errorf("certificate %d (%s) did not issue certificate %d (%s), whose issuer is %s: the leaf comes first, then its issuers",
-				i+1, name(chain[i]), i, name(chain[i-1]), chain[i-1].Issuer)
+		issuer, c := chain[i], chain[i-1]
+		if !bytes.Equal(issuer.RawSubject, c.RawIssuer) {
+			return nil, fmt.Errorf("certificate %d (%s) did not issue certificate %d (%s), whose issuer is %s: %w",
+				i+1, name(issuer), i, name(c), c.Issuer, errOrder)
+		}
+		if err := c.CheckSignatureFrom(issuer); err != nil {
+			return nil, fmt.Errorf("certificate %d (%s) is named as the issuer of certificate %d (%s), but its key does not verify the signature: %w",
+				i+1, name(issuer), i, name(c), err)
 		}
 	}
+	if last := len(chain) - 1; last > 0 && selfSigned(chain[last]) {
+		chain = chain[:last]
+	}
 	return chain, nil
-}
-
-func issued(issuer, c *x509.Certificate) bool {
-	return bytes.Equal(issuer.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(issuer) == nil
 }
 
 func selfSigned(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }

@@ -24,9 +24,7 @@ type File struct {
 func (f *File) Certificate(ctx context.Context) (*tls.Certificate, error) {
 	for try := 0; ; try++ {
 		cert, err := f.load(time.Now())
-		// A program that renews a pair of files replaces one after the other. Between
-		// the two they do not fit; a moment later they do.
-		if !errors.Is(err, errMismatch) || f.KeyFile == f.CertFile || try == 5 {
+		if err == nil || try == 5 || !f.settles(err) {
 			return cert, err
 		}
 		select {
@@ -35,6 +33,13 @@ func (f *File) Certificate(ctx context.Context) (*tls.Certificate, error) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// settles tells whether a moment may help: a program that renews several files
+// replaces one after the other, and one that writes in place empties it first.
+func (f *File) settles(err error) bool {
+	several := f.KeyFile != f.CertFile || f.ChainFile != ""
+	return errors.Is(err, errEmpty) || several && (errors.Is(err, errMismatch) || errors.Is(err, errOrder))
 }
 
 // NeedsPerson is false: a file asks nobody.

@@ -34,7 +34,7 @@ func Open(uri string, o Options) (*File, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("identity %q is no URI: write file:%s", uri, uri)
-	case scheme != "file":
+	case !strings.EqualFold(scheme, "file"):
 		return nil, fmt.Errorf("identity %q: there is no identity of kind %q in this build, only file:", redact(uri), scheme)
 	}
 	u, err := url.Parse(uri)
@@ -56,8 +56,9 @@ func Open(uri string, o Options) (*File, error) {
 	if cert == "" {
 		return nil, fmt.Errorf("identity %q names no file", uri)
 	}
-	f := &File{CertFile: abs(o.Dir, cert), ChainFile: abs(o.Dir, o.Chain)}
-	query, err := url.ParseQuery(u.RawQuery)
+	f := &File{CertFile: abs(o.Dir, local(cert)), ChainFile: abs(o.Dir, o.Chain)}
+	// A "+" is a "+" (RFC 3986); only HTML forms make a blank of it.
+	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "+", "%2B"))
 	if err != nil {
 		return nil, fmt.Errorf("identity %q: %w", uri, err)
 	}
@@ -65,12 +66,21 @@ func Open(uri string, o Options) (*File, error) {
 		if name != "key" || len(values) != 1 || values[0] == "" {
 			return nil, fmt.Errorf("identity %q: the one parameter of a file: URI is ?key=FILE", uri)
 		}
-		f.KeyFile = abs(o.Dir, values[0])
+		f.KeyFile = abs(o.Dir, local(values[0]))
 	}
 	if f.KeyFile == "" {
 		f.KeyFile = f.CertFile
 	}
 	return f, nil
+}
+
+// local takes the slash off that a URI has before a drive letter
+// (file:///C:/id.pem, RFC 8089 appendix E.2).
+func local(path string) string {
+	if bare, ok := strings.CutPrefix(path, "/"); ok && filepath.VolumeName(bare) != "" {
+		return bare
+	}
+	return path
 }
 
 func abs(dir, path string) string {
@@ -87,4 +97,14 @@ func redact(uri string) string {
 		return head + "?..."
 	}
 	return head
+}
+
+// URI names the files by absolute paths where it was opened with such.
+func (f *File) URI() string {
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(f.CertFile)}
+	s := "file:" + u.EscapedPath()
+	if f.KeyFile != f.CertFile {
+		s += "?" + url.Values{"key": {filepath.ToSlash(f.KeyFile)}}.Encode()
+	}
+	return s
 }
