@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/crypto/ssh"
 
@@ -18,14 +18,31 @@ import (
 // not know makes it refuse the certificate, and might mean anything.
 var criticalOptions = []string{"force-command", "source-address", "verify-required"}
 
-// pins are the fingerprints (SHA256:...) of the user CA keys that are accepted.
-type pins []string
+// The most principals that sshd reads in a certificate (OpenSSH, sshkey.h,
+// SSHKEY_CERT_MAX_PRINCIPALS).
+const maxPrincipals = 256
+
+// Check refuses a certificate that must not be served for this request. An
+// Issuer that asks it can say which CA was wrong, and Failover can ask another.
+func (r *Request) Check(cert *ssh.Certificate) error {
+	if err := check(cert, r, now()); err != nil {
+		return fmt.Errorf("what the CA returned is refused: %w", err)
+	}
+	return nil
+}
 
 // check refuses whatever a CA returned that is not exactly what was asked for.
 // A certificate that passes can be offered to a server without a surprise: a
 // wrong one would cost its user a login attempt, or show a server a name that
-// was never meant for it.
-func check(cert *ssh.Certificate, r *Request, accepted pins, now time.Time) error {
+// was never meant for it. The signature is verified last, so that every other
+// fault has been said by name before.
+func check(cert *ssh.Certificate, r *Request, now time.Time) error {
+	if cert == nil || cert.Key == nil {
+		return errors.New("there is no certificate in it")
+	}
+	if err := checkSigner(cert, r.UserCAs); err != nil {
+		return err
+	}
 	if n := len(cert.Marshal()); n > wire.MaxSSHCert {
 		return fmt.Errorf("the certificate has %d bytes, more than %d", n, wire.MaxSSHCert)
 	}
@@ -35,24 +52,20 @@ func check(cert *ssh.Certificate, r *Request, accepted pins, now time.Time) erro
 	if !bytes.Equal(cert.Key.Marshal(), r.Key.PublicKey().Marshal()) {
 		return errors.New("the certificate is for another key")
 	}
-	if err := checkSigner(cert, accepted); err != nil {
-		return err
-	}
 	if err := checkPrincipals(cert.ValidPrincipals, r.Principals); err != nil {
 		return err
 	}
-	for option, value := range cert.CriticalOptions {
-		if !slices.Contains(criticalOptions, option) {
-			return fmt.Errorf("the certificate carries the critical option %s, which sshd does not know", clean(option))
-		}
-		if option == "force-command" && value == "" {
-			return errors.New("the certificate carries an empty force-command")
-		}
+	if err := checkOptions(cert.CriticalOptions); err != nil {
+		return err
 	}
-	return checkValidity(cert, now)
+	if err := checkValidity(cert, now); err != nil {
+		return err
+	}
+	return checkSignature(cert, now)
 }
 
-func checkSigner(cert *ssh.Certificate, accepted pins) error {
+// checkSigner looks at who says to have signed, and how.
+func checkSigner(cert *ssh.Certificate, accepted []string) error {
 	if cert.SignatureKey == nil || cert.Signature == nil {
 		return errors.New("the certificate is not signed")
 	}
@@ -62,39 +75,41 @@ func checkSigner(cert *ssh.Certificate, accepted pins) error {
 	if cert.Signature.Format == ssh.KeyAlgoRSA || cert.Signature.Format == ssh.InsecureKeyAlgoDSA {
 		return fmt.Errorf("the certificate is signed with %s, which is SHA-1", cert.Signature.Format)
 	}
-	// CheckCert verifies the signature; what else it looks at is kept out of its
-	// way, since it is checked here by name.
-	verify := ssh.CertChecker{
-		SupportedCriticalOptions: slices.Collect(keys(cert.CriticalOptions)),
-		Clock:                    func() time.Time { return time.Unix(int64(min(cert.ValidAfter, math.MaxInt64)), 0) }, // #nosec G115 -- bounded
+	return nil
+}
+
+// checkSignature must come after the other checks, which leave CheckCert
+// nothing but the signature to refuse.
+func checkSignature(cert *ssh.Certificate, now time.Time) error {
+	if begins, _ := validity(cert); now.Before(begins) {
+		now = begins // within tolerableSkew
 	}
-	principal := ""
-	if len(cert.ValidPrincipals) > 0 {
-		principal = cert.ValidPrincipals[0]
-	}
-	if cert.ValidAfter >= cert.ValidBefore {
-		return errors.New("the certificate ends before it begins")
-	}
-	if err := verify.CheckCert(principal, cert); err != nil {
+	verify := ssh.CertChecker{SupportedCriticalOptions: criticalOptions, Clock: func() time.Time { return now }}
+	if err := verify.CheckCert(cert.ValidPrincipals[0], cert); err != nil {
 		return fmt.Errorf("the certificate's signature does not verify: %w", err)
 	}
 	return nil
 }
 
-func keys[V any](m map[string]V) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
+func checkOptions(critical map[string]string) error {
+	for option, value := range critical {
+		if !slices.Contains(criticalOptions, option) {
+			return fmt.Errorf("the certificate carries the critical option %q, which sshd does not know", clean(option))
+		}
+		if option == "force-command" && value == "" {
+			return errors.New("the certificate carries an empty force-command")
 		}
 	}
+	return nil
 }
 
 func checkPrincipals(got, wish []string) error {
 	if len(got) == 0 {
 		// sshd takes such a certificate for any user where it has no principals file.
 		return errors.New("the certificate names no principals")
+	}
+	if len(got) > maxPrincipals {
+		return fmt.Errorf("the certificate names %d principals, and sshd reads no more than %d", len(got), maxPrincipals)
 	}
 	for _, p := range got {
 		if p == "" || strings.ContainsFunc(p, func(c rune) bool { return c <= ' ' || c == ',' || c == 0x7f }) {
@@ -107,8 +122,15 @@ func checkPrincipals(got, wish []string) error {
 	return nil
 }
 
+// endOfTime is the last second that RFC 3339 can write. What is said to end
+// later, with ssh.CertTimeInfinity or short of it, does not end.
+var endOfTime = uint64(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()) // #nosec G115 -- positive
+
 func checkValidity(cert *ssh.Certificate, now time.Time) error {
-	if cert.ValidBefore == ssh.CertTimeInfinity || cert.ValidBefore > math.MaxInt64 || cert.ValidAfter > math.MaxInt64 {
+	if cert.ValidAfter >= cert.ValidBefore {
+		return errors.New("the certificate ends before it begins")
+	}
+	if cert.ValidBefore > endOfTime {
 		return errors.New("the certificate never expires")
 	}
 	begins, ends := validity(cert)
@@ -126,11 +148,14 @@ func validity(cert *ssh.Certificate) (begins, ends time.Time) {
 	return time.Unix(int64(cert.ValidAfter), 0), time.Unix(int64(cert.ValidBefore), 0) // #nosec G115 -- checkValidity bounds both
 }
 
-// clean makes text from a CA fit to be shown: at most 500 bytes, no control
-// characters, so that it cannot steer a terminal.
+// clean makes text from a CA fit to be shown: at most 500 bytes, one line, no
+// control characters, so that it cannot steer a terminal.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp): // Cf holds what turns the direction of writing
 			return -1
 		}
 		return r

@@ -2,6 +2,7 @@ package signer
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,7 +13,8 @@ import (
 // Failover is an Issuer of Issuers. It asks the first; where that one fails,
 // or has not answered after Patience, also the next. The first certificate
 // wins, and a final refusal ends it: another CA under the same policy would
-// say the same. One that failed is asked last for the next Aside.
+// say the same. One that failed, or was still silent when a later one had
+// answered, is asked last for the next Aside.
 //
 // The time that a person needs for a PIN or a touch is not counted as the
 // CA's.
@@ -39,13 +41,13 @@ func (f *Failover) Issue(ctx context.Context, r *Request) (*ssh.Certificate, err
 		order    = f.order()
 		outcomes = make(chan outcome, len(order))
 		slow     = make(chan struct{}, len(order))
-		waiting  = 0
+		waiting  []int // asked and not done, in that order
 		failed   failures
 	)
 	start := func() {
 		issuer := order[0]
 		order = order[1:]
-		waiting++
+		waiting = append(waiting, issuer)
 		turn := newTurn(f.patience(), func() { slow <- struct{}{} })
 		go func() {
 			defer turn.end()
@@ -64,22 +66,25 @@ func (f *Failover) Issue(ctx context.Context, r *Request) (*ssh.Certificate, err
 				start()
 			}
 		case o := <-outcomes:
-			waiting--
+			done := slices.Index(waiting, o.issuer)
+			earlier := waiting[:done]
+			waiting = slices.Delete(slices.Clone(waiting), done, done+1)
 			switch {
 			case o.err == nil:
-				f.remember(o.issuer, false)
+				f.restore(o.issuer)
+				f.setAside(earlier...)
 				return o.cert, nil
 			case isFinal(o.err):
 				return nil, o.err
 			}
 			failed = append(failed, o.err)
 			if ctx.Err() == nil {
-				f.remember(o.issuer, true)
+				f.setAside(o.issuer)
 				if len(order) > 0 {
 					start()
 				}
 			}
-			if waiting == 0 {
+			if len(waiting) == 0 {
 				return nil, failed
 			}
 		}
@@ -109,21 +114,25 @@ func (f *Failover) order() []int {
 	return append(first, last...)
 }
 
-func (f *Failover) remember(issuer int, failed bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !failed {
-		delete(f.aside, issuer)
-		return
-	}
-	if f.aside == nil {
-		f.aside = map[int]time.Time{}
-	}
+func (f *Failover) setAside(issuers ...int) {
 	aside := f.Aside
 	if aside == 0 {
 		aside = time.Minute
 	}
-	f.aside[issuer] = time.Now().Add(aside)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.aside == nil {
+		f.aside = map[int]time.Time{}
+	}
+	for _, i := range issuers {
+		f.aside[i] = time.Now().Add(aside)
+	}
+}
+
+func (f *Failover) restore(issuer int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.aside, issuer)
 }
 
 // failures are what several CAs said, in the order in which they failed.
@@ -142,30 +151,42 @@ func (f failures) Unwrap() []error { return f }
 // turn is the time that one issuer has before the next is asked too.
 type turn struct {
 	patience time.Duration
+	slow     func()
 	mu       sync.Mutex
 	timer    *time.Timer
-	persons  int // prompts that are open
-	ended    bool
+	persons  int  // prompts that are open
+	over     bool // slow was called, or the issuer is done
 }
 
 type turnKey struct{}
 
+// newTurn calls slow at most once.
 func newTurn(patience time.Duration, slow func()) *turn {
-	t := &turn{patience: patience}
-	t.timer = time.AfterFunc(patience, slow)
+	t := &turn{patience: patience, slow: slow}
+	t.timer = time.AfterFunc(patience, t.expire)
 	return t
+}
+
+func (t *turn) expire() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over || t.persons > 0 {
+		return
+	}
+	t.over = true
+	t.slow()
 }
 
 func (t *turn) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ended = true
+	t.over = true
 	t.timer.Stop()
 }
 
 // awaitPerson stops the clock of the turn that ctx belongs to while the
-// identity signs, which may take a person's PIN or touch. It must be called
-// again with what it returns.
+// identity may wait for a person's PIN or touch. The caller must call done, and
+// the CA then has its whole time again.
 func awaitPerson(ctx context.Context) (done func()) {
 	t, ok := ctx.Value(turnKey{}).(*turn)
 	if !ok {
@@ -173,13 +194,12 @@ func awaitPerson(ctx context.Context) (done func()) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	// One that has fired stays so: the next issuer is being asked already.
-	running := t.timer.Stop() || t.persons > 0
+	t.timer.Stop()
 	t.persons++
 	return func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if t.persons--; t.persons == 0 && running && !t.ended {
+		if t.persons--; t.persons == 0 && !t.over {
 			t.timer.Reset(t.patience)
 		}
 	}

@@ -34,7 +34,7 @@ func newMinted(m *Minter, key ssh.Signer, cert *ssh.Certificate, received time.T
 	// Up to a twentieth later, so that agents that were started together do not
 	// come to the CA together for ever.
 	life := ends.Sub(received)
-	c.renew = received.Add(life*2/3 + time.Duration(rand.Float64()*float64(life)/20)) // #nosec G404 -- jitter
+	c.renew = received.Add(life/3*2 + time.Duration(rand.Float64()*float64(life)/20)) // #nosec G404 -- jitter
 	return c, nil
 }
 

@@ -48,15 +48,16 @@ type Minter struct {
 	mu       sync.Mutex
 	key      ssh.Signer // certified next, and by current
 	keyBorn  time.Time
-	flight   *flight
+	flight   *flight // nil if none; what another one brings is dropped
 	failure  failure
-	epoch    int // Forget begins a new one; what was begun in an older one is dropped
 	timer    *time.Timer
 	lastMint time.Time // when the last renewal began
 }
 
-// flight is a mint that is under way. err is set before done is closed.
+// flight is a mint that is under way. minted and err are set before done is
+// closed.
 type flight struct {
+	cancel context.CancelFunc
 	done   chan struct{}
 	minted *minted
 	err    error
@@ -64,10 +65,10 @@ type flight struct {
 
 // failure is the last mint's, until another one succeeds.
 type failure struct {
-	err   error
-	at    time.Time
-	until time.Time     // answers for further mints until then
-	wait  time.Duration // before the next renewal
+	err      error
+	at       time.Time
+	remember time.Duration // it answers for further mints
+	wait     time.Duration // before the next renewal
 }
 
 // ErrForgotten is the outcome of a mint that Forget overtook.
@@ -98,7 +99,7 @@ func (m *Minter) Signer(ctx context.Context) (ssh.Signer, error) {
 		return c, nil
 	}
 	if m.flight == nil {
-		if left := m.failure.until.Sub(now()); left > 0 {
+		if left := pending(m.failure.at, m.failure.remember, now()); left > 0 {
 			err := fmt.Errorf("%w (tried again in %s)", m.failure.err, left.Round(time.Second))
 			m.mu.Unlock()
 			return nil, err
@@ -135,35 +136,40 @@ func (m *Minter) wait(ctx context.Context) (ssh.Signer, error) {
 
 // launch starts a mint. The lock is held.
 func (m *Minter) launch() {
-	m.flight = &flight{done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.flight = &flight{cancel: cancel, done: make(chan struct{})}
 	m.lastMint = now()
-	go m.fly(m.flight, m.epoch)
+	go m.fly(ctx, m.flight)
 }
 
-func (m *Minter) fly(f *flight, epoch int) {
+func (m *Minter) fly(ctx context.Context, f *flight) {
+	defer f.cancel()
 	limit := mintNetwork
 	if m.Identity.NeedsPerson() {
 		limit = mintPerson
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	c, err := m.mint(ctx)
-	c, err = m.land(epoch, c, err)
+	c, err := m.mint(ctx, f)
+	c, err = m.land(f, c, err)
 	f.minted, f.err = c, err
 	close(f.done)
-	if err != nil {
+	switch {
+	case err == nil:
+		m.log().Info("minted", "profile", m.Profile, "key_id", clean(c.cert.KeyId), "serial", c.cert.Serial,
+			"principals", c.cert.ValidPrincipals, "until", c.ends)
+	case errors.Is(err, ErrForgotten):
+		m.log().Info("minting", "profile", m.Profile, "error", err)
+	default:
 		m.log().Error("minting", "profile", m.Profile, "error", err)
-		return
 	}
-	m.log().Info("minted", "profile", m.Profile, "key_id", clean(c.cert.KeyId), "serial", c.cert.Serial,
-		"principals", c.cert.ValidPrincipals, "until", c.ends)
 }
 
 // land takes what a mint brought into service, unless Forget came first.
-func (m *Minter) land(epoch int, c *minted, err error) (*minted, error) {
+func (m *Minter) land(f *flight, c *minted, err error) (*minted, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.epoch != epoch {
+	if m.flight != f {
 		return nil, ErrForgotten
 	}
 	m.flight = nil
@@ -177,59 +183,65 @@ func (m *Minter) land(epoch int, c *minted, err error) (*minted, error) {
 	return c, nil
 }
 
-func (m *Minter) mint(ctx context.Context) (*minted, error) {
-	key, err := m.keyForNow()
+func (m *Minter) mint(ctx context.Context, f *flight) (*minted, error) {
+	key, err := m.keyForNow(f)
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{Key: key, Principals: m.Principals, Validity: m.Validity}
+	r := &Request{Key: key, Principals: m.Principals, Validity: m.Validity, UserCAs: m.UserCAs}
 	cert, err := m.Issuer.Issue(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	received := now()
-	if err := check(cert, r, m.UserCAs, received); err != nil {
-		return nil, &Error{Text: "what the CA returned is refused: " + err.Error(), Err: err}
+	// Whether the Issuer did so or not: this is the gate.
+	if err := r.Check(cert); err != nil {
+		return nil, &Error{Text: err.Error(), Err: err}
 	}
-	return newMinted(m, key, cert, received)
+	return newMinted(m, key, cert, now())
 }
 
 // keyForNow gives the same key for a day, so that what a client listed before a
 // renewal still signs after it.
-func (m *Minter) keyForNow() (ssh.Signer, error) {
+func (m *Minter) keyForNow(f *flight) (ssh.Signer, error) {
+	m.mu.Lock()
+	key, age := m.key, now().Sub(m.keyBorn)
+	m.mu.Unlock()
+	if key != nil && age.Abs() <= maxKeyAge {
+		return key, nil
+	}
+	key, err := m.KeyType.generate()
+	if err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.key == nil || now().Sub(m.keyBorn) > maxKeyAge {
-		key, err := m.KeyType.generate()
-		if err != nil {
-			return nil, err
-		}
+	if m.flight == f {
 		m.key, m.keyBorn = key, now()
 	}
-	return m.key, nil
+	return key, nil
 }
 
 // failed remembers why there is no new certificate. The lock is held.
 func (m *Minter) failed(err error) {
-	f := failure{err: err, at: now(), wait: min(max(2*m.failure.wait, rememberFor), maxRetry)}
 	remember := rememberFor
 	if errors.Is(err, ErrDeclined) {
 		remember = rememberNo
 	}
-	f.until = f.at.Add(remember)
-	m.failure = f
+	m.failure = failure{err: err, at: now(), remember: remember, wait: min(max(2*m.failure.wait, remember), maxRetry)}
 	if m.valid() != nil {
-		m.wake(f.wait)
+		m.wake(m.failure.wait)
 	}
 }
 
-// Forget drops certificate and key, and what a mint under way will bring. The
-// next use mints anew.
+// Forget drops certificate and key, and ends a mint that is under way: whoever
+// waits for it gets ErrForgotten. The next use mints anew.
 func (m *Minter) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.epoch++
-	m.flight = nil
+	if m.flight != nil {
+		m.flight.cancel()
+		m.flight = nil
+	}
 	m.failure = failure{}
 	m.key = nil
 	m.current.Store(nil)

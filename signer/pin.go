@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -36,9 +35,9 @@ func FetchRoot(ctx context.Context, ca, fingerprint string) (*x509.Certificate, 
 	if !validFingerprint(fingerprint) {
 		return nil, fmt.Errorf("%q is no fingerprint: it is SHA256: and 43 characters, as sshmint-ca init prints it", clean(fingerprint))
 	}
-	u, err := url.Parse(ca)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q is no https:// URL", clean(ca))
+	u, err := endpoint(ca)
+	if err != nil {
+		return nil, err
 	}
 	port := u.Port()
 	if port == "" {
@@ -76,7 +75,9 @@ func pinned(sent []*x509.Certificate, host, fingerprint string) (*x509.Certifica
 	var seen []string
 	between := x509.NewCertPool()
 	for _, c := range sent {
-		selfSigned := bytes.Equal(c.RawSubject, c.RawIssuer)
+		// Signed by itself in truth: what is in the root beside its key, such as name
+		// constraints, must be its owner's word too.
+		selfSigned := bytes.Equal(c.RawSubject, c.RawIssuer) && c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 		if selfSigned && Fingerprint(c) == fingerprint && root == nil {
 			root = c
 			continue
@@ -121,7 +122,11 @@ func FetchAuthorities(ctx context.Context, ca string, t Trust) (*Authorities, er
 	if err != nil {
 		return nil, err
 	}
-	get, err := http.NewRequestWithContext(ctx, http.MethodGet, ca+wire.PathAuthorities, nil)
+	u, err := endpoint(ca)
+	if err != nil {
+		return nil, err
+	}
+	get, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath(wire.PathAuthorities).String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +138,10 @@ func FetchAuthorities(ctx context.Context, ca string, t Trust) (*Authorities, er
 		return nil, refusal(ca, answer, data)
 	}
 	var list wire.Authorities
-	if err := json.Unmarshal(data, &list); err != nil {
+	if err = mediaType(answer.Header, "application/json"); err == nil {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: reading the CA's keys: %w", ca, err)
 	}
 	var out Authorities
@@ -149,9 +157,12 @@ func FetchAuthorities(ctx context.Context, ca string, t Trust) (*Authorities, er
 func authorities(list []wire.Authority) ([]Authority, error) {
 	var out []Authority
 	for _, a := range list {
-		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(a.Key))
+		key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(a.Key))
 		if err != nil {
 			return nil, err
+		}
+		if len(options) > 0 || len(rest) > 0 {
+			return nil, errors.New("there is more than a key in it")
 		}
 		if _, isCert := key.(*ssh.Certificate); isCert {
 			return nil, errors.New("a certificate is no CA key")

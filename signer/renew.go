@@ -24,15 +24,26 @@ func (m *Minter) renew() {
 	t := now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.current.Load() != c || m.flight != nil || t.Before(c.renew) || !t.Before(c.ends) {
+	if m.current.Load() != c || m.flight != nil || !t.Before(c.ends) {
 		return
 	}
-	if m.failure.err != nil && t.Before(m.failure.at.Add(m.failure.wait)) {
-		return
+	wait := max(c.renew.Sub(t), pending(m.lastMint, betweenMints, t))
+	if m.failure.err != nil {
+		wait = max(wait, pending(m.failure.at, m.failure.wait, t))
 	}
-	if wait := m.lastMint.Add(betweenMints).Sub(t); wait > 0 {
+	if wait > 0 {
 		m.wake(wait)
 		return
 	}
 	m.launch()
+}
+
+// pending is what is left at t of d, which began at start. It is nothing if the
+// clock was set back to before start: a wrong clock would hold things up for
+// ever, and may have been what made a mint fail.
+func pending(start time.Time, d time.Duration, t time.Time) time.Duration {
+	if t.Before(start) {
+		return 0
+	}
+	return start.Add(d).Sub(t)
 }

@@ -37,8 +37,9 @@ type Identity interface {
 
 // Issuer has a key certified at one CA endpoint.
 type Issuer interface {
-	// Issue must not retry and must not cache. An error that is not an *Error may
-	// pass by itself.
+	// Issue must not retry, must not cache, and must return when ctx ends. It
+	// should Check what it returns; a Minter checks it again. An error that is not
+	// an *Error may pass by itself.
 	Issue(ctx context.Context, r *Request) (*ssh.Certificate, error)
 }
 
@@ -48,6 +49,7 @@ type Request struct {
 	Key        ssh.Signer // its public key is certified; it signs the proof of possession
 	Principals []string
 	Validity   time.Duration
+	UserCAs    []string // fingerprints (SHA256:...) of the user CA keys that may sign; no other is accepted
 }
 
 // Error is what came of asking one CA.
@@ -56,7 +58,7 @@ type Error struct {
 	Code  wire.Code     // what the CA said, or "" where it said nothing
 	Text  string        // a sentence for the person
 	Final bool          // neither trying again nor another CA can help, until somebody changes something
-	Skew  time.Duration // the CA's clock minus ours when it answered, as far as it is known
+	Skew  time.Duration // the CA's clock minus ours when it answered, 0 where it is not known
 	Err   error         // cause, or nil
 }
 

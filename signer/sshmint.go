@@ -3,11 +3,14 @@ package signer
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/hiddeco/sshsig"
@@ -27,37 +30,67 @@ type SSHMint struct {
 
 // Issue is safe for concurrent use.
 func (s *SSHMint) Issue(ctx context.Context, r *Request) (*ssh.Certificate, error) {
-	identity, err := s.Identity.Certificate(ctx)
+	u, err := endpoint(s.URL)
 	if err != nil {
-		return nil, &Error{Text: err.Error(), Final: true, Err: err}
+		return nil, &Error{CA: s.URL, Text: err.Error(), Err: err}
 	}
 	config, err := s.Trust.config()
 	if err != nil {
 		return nil, &Error{CA: s.URL, Text: err.Error(), Final: true, Err: err}
 	}
+	identity, err := s.identity(ctx)
+	if err != nil {
+		return nil, &Error{Text: err.Error(), Final: true, Err: err}
+	}
 	body, err := request(r, identity.Certificate[0])
 	if err != nil {
 		return nil, &Error{CA: s.URL, Text: err.Error(), Final: true, Err: err}
 	}
-	present(ctx, config, identity)
+	key := present(ctx, config, identity)
 
-	post, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+wire.PathUserCertificates, bytes.NewReader(body))
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, u.JoinPath(wire.PathUserCertificates).String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, &Error{CA: s.URL, Text: err.Error(), Final: true, Err: err}
+		return nil, &Error{CA: s.URL, Text: err.Error(), Err: err}
 	}
 	post.Header.Set("Content-Type", "application/json")
 	answer, data, err := exchange(client(config), post)
 	if err != nil {
+		if failed := key.failure(); failed != nil {
+			return nil, &Error{Text: "the identity's key does not sign: " + failed.Error(), Final: true, Err: failed}
+		}
 		return nil, explain(ctx, s.URL, err)
 	}
 	if answer.StatusCode != http.StatusCreated {
 		return nil, refusal(s.URL, answer, data)
 	}
-	cert, err := parseAnswer(data)
+	cert, err := parseAnswer(answer.Header, data)
 	if err != nil {
-		return nil, &Error{CA: s.URL, Text: "the CA's answer makes no sense: " + err.Error(), Skew: skew(answer.Header), Err: err}
+		return nil, &Error{CA: s.URL, Text: "the CA's answer makes no sense: " + clean(err.Error()), Skew: skew(answer.Header), Err: err}
+	}
+	if err := r.Check(cert); err != nil {
+		return nil, &Error{CA: s.URL, Text: err.Error(), Err: err}
 	}
 	return cert, nil
+}
+
+func (s *SSHMint) identity(ctx context.Context) (*tls.Certificate, error) {
+	done := awaitPerson(ctx)
+	defer done()
+	identity, err := s.Identity.Certificate(ctx)
+	if err == nil && len(identity.Certificate) == 0 {
+		err = errors.New("the identity holds no certificate")
+	}
+	return identity, err
+}
+
+// endpoint refuses what is not HTTPS: without TLS there is no proof of who
+// asks, nor of who answers.
+func endpoint(ca string) (*url.URL, error) {
+	u, err := url.Parse(ca)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is no https:// URL", clean(ca))
+	}
+	return u, nil
 }
 
 func request(r *Request, leaf []byte) ([]byte, error) {
@@ -95,14 +128,25 @@ func exchange(c *http.Client, r *http.Request) (*http.Response, []byte, error) {
 	return answer, data, nil
 }
 
-// parseAnswer reads the body of a 201. What the certificate says is checked by
-// the Minter, whatever CA it comes from.
-func parseAnswer(data []byte) (*ssh.Certificate, error) {
-	var a wire.CertificateAnswer
-	if err := json.Unmarshal(data, &a); err != nil {
+// parseAnswer reads the body of a 201. Request.Check says what the certificate
+// in it is worth.
+func parseAnswer(h http.Header, data []byte) (*ssh.Certificate, error) {
+	if err := mediaType(h, "application/json"); err != nil {
 		return nil, err
 	}
+	var a wire.CertificateAnswer
+	if err := json.Unmarshal(data, &a); err != nil {
+		return nil, fmt.Errorf("reading it as JSON: %w", err)
+	}
 	return parseCertificate([]byte(a.Certificate))
+}
+
+func mediaType(h http.Header, want string) error {
+	got, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || got != want {
+		return fmt.Errorf("its content type is %q, not %s", clean(h.Get("Content-Type")), want)
+	}
+	return nil
 }
 
 // parseCertificate reads one certificate in authorized_keys form and no more.
@@ -129,7 +173,7 @@ func parseCertificate(line []byte) (*ssh.Certificate, error) {
 func refusal(ca string, answer *http.Response, data []byte) *Error {
 	e := &Error{CA: ca, Skew: skew(answer.Header)}
 	var p wire.Problem
-	if err := json.Unmarshal(data, &p); err != nil || p.Code == "" {
+	if mediaType(answer.Header, wire.ProblemType) != nil || json.Unmarshal(data, &p) != nil || p.Code == "" {
 		e.Text = fmt.Sprintf("the CA answered %s, as no sshmint-ca does: is the URL right, is there a proxy in front of it?", clean(answer.Status))
 		return e
 	}
@@ -140,7 +184,7 @@ func refusal(ca string, answer *http.Response, data []byte) *Error {
 	switch p.Code {
 	case wire.RateLimited, wire.Unavailable:
 	default:
-		e.Final = answer.StatusCode < 500
+		e.Final = answer.StatusCode >= 400 && answer.StatusCode < 500
 	}
 	return e
 }

@@ -25,7 +25,7 @@ func (m *Minter) Status() Status {
 		Minting:   m.flight != nil,
 		LastError: m.failure.err,
 		FailedAt:  m.failure.at,
-		RetryAt:   m.failure.until,
+		RetryAt:   m.failure.at.Add(m.failure.remember),
 	}
 	if c := m.valid(); c != nil {
 		s.Certificate, s.Ends, s.Renewal = c.cert, c.ends, c.renew

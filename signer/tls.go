@@ -10,8 +10,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -61,24 +63,42 @@ func client(c *tls.Config) *http.Client {
 // present makes the identity answer a server's request for a certificate. It is
 // shown whatever issuers the server says that it knows: a server that does not
 // accept it can then say why.
-func present(ctx context.Context, c *tls.Config, identity *tls.Certificate) {
+func present(ctx context.Context, c *tls.Config, identity *tls.Certificate) *patient {
 	shown := *identity
-	if key, ok := identity.PrivateKey.(crypto.Signer); ok {
-		shown.PrivateKey = patient{key, ctx}
+	key := &patient{ctx: ctx}
+	if signer, ok := identity.PrivateKey.(crypto.Signer); ok {
+		key.Signer = signer
+		shown.PrivateKey = key
 	}
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &shown, nil }
+	return key
 }
 
-// patient is a key whose signatures may wait for a person.
+// patient is a key whose signatures may wait for a person. It keeps the error
+// of the last one, of which crypto/tls leaves only the text.
 type patient struct {
 	crypto.Signer
 	ctx context.Context
+	err atomic.Pointer[error]
 }
 
-func (p patient) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+func (p *patient) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	done := awaitPerson(p.ctx)
 	defer done()
-	return p.Signer.Sign(rand, digest, opts)
+	signature, err := p.Signer.Sign(rand, digest, opts)
+	if err != nil {
+		p.err.Store(&err)
+	}
+	return signature, err
+}
+
+// failure is why the key did not sign, or nil. Where the time ran out meanwhile
+// that is the reason, not what the key said when it was interrupted.
+func (p *patient) failure() error {
+	if err := p.err.Load(); err != nil && p.ctx.Err() == nil {
+		return *err
+	}
+	return nil
 }
 
 // explain turns what the network or TLS says into a sentence that names the
@@ -93,18 +113,16 @@ func explain(ctx context.Context, ca string, err error) *Error {
 		host      x509.HostnameError
 		unknown   x509.UnknownAuthorityError
 		invalid   x509.CertificateInvalidError
-		alert     tls.AlertError
 		record    tls.RecordHeaderError
 		dns       *net.DNSError
 		operation *net.OpError
+		request   *url.Error
 	)
 	switch {
-	case errors.Is(err, ErrDeclined):
-		text = ErrDeclined.Error()
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) || os.IsTimeout(err):
 		text = "the CA did not answer in time"
 	case errors.Is(err, context.Canceled):
-		text = "given up, another CA was quicker"
+		text = "given up"
 	case errors.As(err, &host):
 		text = "the CA's TLS certificate is for another name: " + names(host.Certificate) + "; use one of these in ca.urls"
 	case errors.As(err, &unknown):
@@ -112,24 +130,36 @@ func explain(ctx context.Context, ca string, err error) *Error {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		text = "the CA's TLS certificate is expired or not yet valid, or this computer's clock is wrong: " + clean(invalid.Detail)
 	case errors.As(err, &dns):
-		text = fmt.Sprintf("there is no host named %s", clean(dns.Name))
-		if dns.IsTimeout {
-			text = fmt.Sprintf("looking up %s timed out", clean(dns.Name))
+		text = fmt.Sprintf("looking up %s: %s", clean(dns.Name), clean(dns.Err))
+		if dns.IsNotFound {
+			text = fmt.Sprintf("there is no host named %s", clean(dns.Name))
 		}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		text = "nothing is listening there: the CA is down, or the port is wrong"
-	case errors.As(err, &alert):
-		text = "the CA ended the TLS handshake: " + alert.Error()
 	case errors.As(err, &record):
 		text = "what answers there does not speak TLS"
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET):
-		text = "the CA closed the connection without an answer"
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+		text = "the CA closed the connection before its answer was complete"
+	case errors.As(err, &operation) && operation.Op == "remote error":
+		text = alertText(operation.Err)
 	case errors.As(err, &operation):
 		text = clean(operation.Error())
+	case errors.As(err, &request):
+		text = clean(request.Err.Error())
 	default:
-		text = clean(strings.TrimPrefix(err.Error(), "tls: "))
+		text = clean(err.Error())
 	}
 	return &Error{CA: ca, Text: text, Err: err}
+}
+
+// alertText is for an alert of the other side, whose type crypto/tls does not
+// export.
+func alertText(alert error) string {
+	text := strings.TrimPrefix(alert.Error(), "tls: ")
+	if text == "protocol version not supported" {
+		return `the CA does not speak TLS 1.3; ca.min_tls = "1.2" allows the version before`
+	}
+	return "the CA ended the TLS handshake: " + clean(text)
 }
 
 func names(c *x509.Certificate) string {
