@@ -39,7 +39,7 @@ func (e *Error) Error() string {
 // array of tables by its place from 0 ("rule.0.match"). The line is that of the
 // key, or of the nearest table around it.
 func Errorf(path string, data []byte, key, format string, args ...any) error {
-	return &Error{path, lineOf(data, key), key, fmt.Sprintf(format, args...)}
+	return &Error{path, Line(data, key), key, fmt.Sprintf(format, args...)}
 }
 
 // Read decodes path into v, whose fields carry toml tags. known lists keys,

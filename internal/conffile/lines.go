@@ -7,9 +7,9 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// lineOf gives the line, from 1, on which key is set or its table begins; where
+// Line gives the line, from 1, on which key is set or its table begins; where
 // it is absent, that of the nearest table around it; 0 where there is none.
-func lineOf(data []byte, key string) int {
+func Line(data []byte, key string) int {
 	lines := linesOf(data)
 	for key != "" {
 		if line, ok := lines[key]; ok {

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+)
+
+// fork starts this program again, in the background and away from the terminal,
+// and ends once that listens: its output, which it closes then, is what the shell
+// evaluates.
+func fork(c *cli.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("going to the background: %w", err)
+	}
+	path, err := logFile()
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600) // #nosec G304 -- our own cache folder
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	defer log.Close() //nolint:errcheck // the child's
+	argv := []string{"agent"}
+	for _, flag := range []string{"socket", "config"} {
+		if v := c.String(flag); v != "" {
+			if v, err = filepath.Abs(v); err != nil {
+				return fmt.Errorf("going to the background: %w", err)
+			}
+			argv = append(argv, "--"+flag, v)
+		}
+	}
+	if c.Bool("verbose") {
+		argv = append(argv, "--verbose")
+	}
+	shell := c.String("shell")
+	if shell == "" {
+		shell = defaultShell()
+	}
+	child := exec.Command(self, append(argv, "--shell", shell)...) // #nosec G204 -- ourselves
+	child.Stderr = log
+	child.SysProcAttr = detached()
+	out, err := child.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("going to the background: %w", err)
+	}
+	if err := child.Start(); err != nil {
+		return fmt.Errorf("going to the background: %w", err)
+	}
+	lines, err := io.ReadAll(out)
+	if err != nil {
+		return fmt.Errorf("waiting for the agent to listen: %w", err)
+	}
+	if len(lines) == 0 {
+		_ = child.Wait() // it ended before it listened, and the log says why
+		return sayWhy(path)
+	}
+	if _, err := c.App.Writer.Write(lines); err != nil {
+		return err
+	}
+	return child.Process.Release()
+}
+
+// sayWhy passes on the last words of an agent that did not come up.
+func sayWhy(path string) error {
+	text, err := os.ReadFile(path) // #nosec G304 -- our own cache folder
+	if err != nil {
+		return fmt.Errorf("the agent ended at once; its log cannot be read: %w", err)
+	}
+	var said []byte
+	for line := range bytes.Lines(text) {
+		if words, ok := bytes.CutPrefix(line, []byte("sshmint: ")); ok {
+			said = append(said, words...)
+		}
+	}
+	if said = bytes.TrimSpace(said); len(said) == 0 {
+		return fmt.Errorf("the agent ended at once; see %s", path)
+	}
+	return fmt.Errorf("%s", said)
+}

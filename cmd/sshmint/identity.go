@@ -1,0 +1,93 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sshmint/sshmint/identity"
+)
+
+func identityCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "identity",
+		Usage: "look at X.509 identities",
+		Subcommands: []*cli.Command{{
+			Name:      "show",
+			Usage:     "open an identity, check it as the agent would, and show it",
+			ArgsUsage: "URI",
+			Flags:     []cli.Flag{&cli.StringFlag{Name: "chain", Usage: "`FILE` with issuers that the identity does not hold", TakesFile: true}},
+			Action:    showIdentity,
+		}},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usageError{fmt.Errorf("identity: there is no command %q; see sshmint identity --help", c.Args().First())}
+			}
+			return cli.ShowSubcommandHelp(c)
+		},
+	}
+}
+
+func showIdentity(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return usageError{errors.New("identity show: takes one URI, such as file:alice.pem")}
+	}
+	id, err := identity.Open(c.Args().First(), identity.Options{Chain: c.String("chain")})
+	if err != nil {
+		return err
+	}
+	cert, err := id.Certificate(c.Context)
+	if err != nil {
+		return err
+	}
+	for i, der := range cert.Certificate {
+		x, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fmt.Errorf("reading certificate %d: %w", i+1, err)
+		}
+		if i > 0 {
+			fmt.Fprintf(c.App.Writer, "issued by   %s, until %s\n", printable(x.Subject.String()), clock(x.NotAfter))
+			continue
+		}
+		showLeaf(c, x)
+	}
+	return nil
+}
+
+func showLeaf(c *cli.Context, x *x509.Certificate) {
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(c.App.Writer, "%-11s %s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	row("subject", "%s", x.Subject)
+	row("issuer", "%s", x.Issuer)
+	row("serial", "%x", x.SerialNumber)
+	row("valid", "%s to %s (%s left)", clock(x.NotBefore), clock(x.NotAfter), roughly(time.Until(x.NotAfter)))
+	row("key", "%s", keyText(x))
+	for _, e := range x.EmailAddresses {
+		row("e-mail", "%s", e)
+	}
+	for _, d := range x.DNSNames {
+		row("DNS name", "%s", d)
+	}
+	for _, u := range x.URIs {
+		row("URI", "%s", u)
+	}
+	if warning := expiry(x, time.Now()); warning != "" {
+		row("warning", "%s", warning)
+	}
+}
+
+func keyText(x *x509.Certificate) string {
+	switch k := x.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA, %d bits", k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA, " + k.Curve.Params().Name
+	}
+	return x.PublicKeyAlgorithm.String()
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sshmint/sshmint/internal/control"
+)
+
+// patience bounds a question to the agent, which answers within 60 s.
+const patience = 70 * time.Second
+
+func ask(c *cli.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.Context, patience)
+}
+
+func listCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "list",
+		Usage: "show the certificates that ssh is offered now, minted if need be",
+		Flags: []cli.Flag{
+			socketFlag(), configFlag(),
+			&cli.BoolFlag{Name: "lines", Aliases: []string{"L"}, Usage: "print the certificates themselves, one a line, as ssh-add -L does"},
+		},
+		Action: func(c *cli.Context) error {
+			if err := args(c, 0, "takes no argument"); err != nil {
+				return err
+			}
+			agent, err := client(c)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := ask(c)
+			defer cancel()
+			list, err := agent.List(ctx)
+			if err != nil {
+				return err
+			}
+			if len(list) == 0 {
+				fmt.Fprintln(c.App.ErrWriter, "sshmint: there are no certificates; sshmint status tells why")
+				return exitStatus(1)
+			}
+			for i := range list {
+				if c.Bool("lines") {
+					fmt.Fprintf(c.App.Writer, "%s %s\n", list[i].Line, list[i].Profile)
+					continue
+				}
+				printCertificate(c, &list[i], "")
+			}
+			return nil
+		},
+	}
+}
+
+func printCertificate(c *cli.Context, cert *control.Certificate, indent string) {
+	w := c.App.Writer
+	fmt.Fprintf(w, "%s%s: %s\n", indent, cert.Profile, strings.Join(cert.Principals, ", "))
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%s  %-12s %s\n", indent, name, fmt.Sprintf(format, args...))
+	}
+	row("valid", "until %s (%s)", clock(cert.ValidBefore), roughly(time.Until(cert.ValidBefore)))
+	row("key id", "%s", cert.KeyID)
+	row("serial", "%d", cert.Serial)
+	row("key", "%s %s", cert.Type, cert.Fingerprint)
+	row("signed by", "%s", cert.CA)
+}
+
+// clock shows a time: today's without the day.
+func clock(t time.Time) string {
+	t = t.Local()
+	if y, m, d := t.Date(); func() bool { ny, nm, nd := time.Now().Date(); return y == ny && m == nm && d == nd }() {
+		return t.Format("15:04:05")
+	}
+	return t.Format("2006-01-02 15:04")
+}

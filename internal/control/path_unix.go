@@ -1,0 +1,5 @@
+//go:build unix
+
+package control
+
+func controlPath(socket string) string { return socket + ".d/control" }

@@ -1,0 +1,3 @@
+package control
+
+func controlPath(pipe string) string { return pipe + ".control" }
