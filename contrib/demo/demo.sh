@@ -191,7 +191,7 @@ ssh_server() {
 		# Without PAM sshd refuses an account whose password is locked, as root's often is.
 		! grep -q "^$me:!" /etc/shadow || pam=yes
 		# The empty folder that sshd runs its unprivileged part in. It stays: another sshd may use it by now.
-		mkdir -p -m 755 /run/sshd
+		[ -d /run/sshd ] || mkdir -m 755 /run/sshd
 	fi
 	run "ssh-keygen -q -t ed25519 -N '' -C '' -f host_key"
 	run "sshmint-ca sshd-config --dir ca >sshd_config"
