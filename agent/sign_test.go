@@ -3,7 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -258,8 +258,8 @@ func TestExpiredCertificate(t *testing.T) {
 // A sha1Signer makes SHA-1 signatures whatever it is asked for.
 type sha1Signer struct{ ssh.Signer }
 
-func (s sha1Signer) SignWithAlgorithm(_ /* rand */ interface{ Read([]byte) (int, error) }, data []byte, _ string) (*ssh.Signature, error) {
-	return s.Sign(rand.Reader, data)
+func (s sha1Signer) SignWithAlgorithm(rand io.Reader, data []byte, _ string) (*ssh.Signature, error) {
+	return s.Sign(rand, data)
 }
 
 func TestSignerWithOwnMind(t *testing.T) {
