@@ -68,7 +68,7 @@ func (r *rule) allPrincipals(ctx context.Context, f facts, no reserved) ([]strin
 		}
 	}
 	if len(all) == 0 {
-		return refused("gives you no principal")
+		return refused("finds no principal for you in your certificate")
 	}
 	return all, nil
 }

@@ -59,6 +59,9 @@ func checkDates(c *x509.Certificate, isLeaf bool, now time.Time) *Refusal {
 
 func subjectOf(c *x509.Certificate, isLeaf bool) string {
 	if isLeaf {
+		if len(c.Subject.Names) == 0 {
+			return fmt.Sprintf("your certificate with the serial number %x", c.SerialNumber)
+		}
 		return "your certificate " + nameText(c.RawSubject)
 	}
 	return "the certificate of the issuing authority " + nameText(c.RawSubject)

@@ -48,11 +48,14 @@ func (t *trust) diagnose(presented []*x509.Certificate, leaf *Leaf, err error) *
 	}
 	top := presented[len(presented)-1]
 	if len(presented) > 1 && !bytes.Equal(top.RawIssuer, top.RawSubject) {
-		return untrusted("%s does not lead to a root that this CA trusts: nothing trusted is issued by the last authority sent, %s, or above it",
-			yours, nameText(top.RawSubject))
+		return untrusted("%s does not lead to a root that this CA trusts: the chain that was sent ends with %s, issued by %s",
+			yours, nameText(top.RawSubject), nameText(top.RawIssuer))
 	}
 	if len(presented) > 1 {
 		return untrusted("%s does not lead to a root that this CA trusts", yours)
+	}
+	if bytes.Equal(top.RawIssuer, top.RawSubject) {
+		return untrusted("%s is self-signed; one that is issued by an authority is needed", yours)
 	}
 	return untrusted("%s is issued by %s, which this CA does not trust; if that is an intermediate authority, its certificate must be sent along",
 		yours, nameText(presented[0].RawIssuer))

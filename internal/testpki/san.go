@@ -78,7 +78,8 @@ func Extension(oid string, critical bool, value []byte) Edit {
 	}
 }
 
-// Attribute adds an attribute to the subject, after those that are there.
+// Attribute adds an attribute to the subject, after the other kinds that are
+// there: a common name given so replaces the one that a leaf is made with.
 func Attribute(oid, value string) Edit {
 	return func(c *x509.Certificate) {
 		c.Subject.ExtraNames = append(c.Subject.ExtraNames, pkix.AttributeTypeAndValue{Type: OID(oid), Value: value})
