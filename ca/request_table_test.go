@@ -90,7 +90,7 @@ func keyOfType(kind string, blob []byte) string {
 	return kind + " " + base64.StdEncoding.EncodeToString(blob)
 }
 
-func rsaKey(bits int) func(*draft) {
+func withRSA(bits int) func(*draft) {
 	return func(d *draft) {
 		key, err := rsa.GenerateKey(rand.Reader, bits)
 		if err != nil {
@@ -100,7 +100,7 @@ func rsaKey(bits int) func(*draft) {
 	}
 }
 
-func ecdsaKey(curve elliptic.Curve) func(*draft) {
+func withECDSA(curve elliptic.Curve) func(*draft) {
 	return func(d *draft) {
 		key, err := ecdsa.GenerateKey(curve, rand.Reader)
 		if err != nil {
@@ -155,9 +155,9 @@ func x509Key(cn string) func(*draft) {
 
 func good(*draft) {}
 
-// TestMustNotBeIssued sends, for each row, a request with a flaw and its twin,
+// TestRequestsThatMustNotBeGranted sends, for each row, a request with a flaw and its twin,
 // which differs in the flaw alone.
-func TestMustNotBeIssued(t *testing.T) {
+func TestRequestsThatMustNotBeGranted(t *testing.T) {
 	c := newTestCA(t, staffRules)
 	_, address := c.serve(t)
 	sk := ssh.Marshal(struct {
@@ -210,7 +210,7 @@ func TestMustNotBeIssued(t *testing.T) {
 		}, good, wire.BadRequest, 0, "does not fit"},
 		{"proof in another namespace", func(d *draft) { d.prove(d.key, "file", d.id.Leaf().Raw, d.blob()) }, good, wire.BadRequest, 0, `"file"`},
 		{"proof in a longer namespace", func(d *draft) { d.prove(d.key, wire.ProofNamespace+"x", d.id.Leaf().Raw, d.blob()) }, good, wire.BadRequest, 0, "namespace"},
-		{"proof tampered with", tampered, good, wire.BadRequest, 0, "proof"},
+		{"proof tamperedProof with", tamperedProof, good, wire.BadRequest, 0, "proof"},
 		{"proof not armored", set("proof", "U1NIU0lH"), good, wire.BadRequest, 0, "SSHSIG"},
 		{"proof in other armor", func(d *draft) {
 			d.body["proof"] = strings.ReplaceAll(d.body["proof"].(string), "SSH SIGNATURE", "PGP SIGNATURE") //nolint:forcetypeassert // ours
@@ -230,15 +230,15 @@ func TestMustNotBeIssued(t *testing.T) {
 		{"sk key under a plain name", line(func(*draft, string) string { return keyOfType(ssh.KeyAlgoED25519, sk) }), good, wire.BadRequest, 0, "another type"},
 		{"DSA key", line(func(*draft, string) string { return keyOfType("ssh-dss", []byte("ssh-dss")) }), good, wire.BadRequest, 0, "DSA"},
 		{"unknown key type", line(func(*draft, string) string { return keyOfType("ssh-ed448", make([]byte, 57)) }), good, wire.BadRequest, 0, "ssh-ed448"},
-		{"RSA 1024", rsaKey(1024), rsaKey(2048), wire.BadRequest, 0, "1024 bits"},
-		{"RSA encoded loosely", func(d *draft) { rsaKey(2048)(d); line(paddedRSA)(d) }, rsaKey(2048), wire.BadRequest, 0, "public_key"},
+		{"RSA 1024", withRSA(1024), withRSA(2048), wire.BadRequest, 0, "1024 bits"},
+		{"RSA encoded loosely", func(d *draft) { withRSA(2048)(d); line(paddedRSA)(d) }, withRSA(2048), wire.BadRequest, 0, "public_key"},
 		{"type that is not the key's", line(func(d *draft, _ string) string {
 			return keyOfType(ssh.KeyAlgoECDSA256, d.blob())
-		}), ecdsaKey(elliptic.P256()), wire.BadRequest, 0, "another type"},
+		}), withECDSA(elliptic.P256()), wire.BadRequest, 0, "another type"},
 		{"ECDSA of another curve than named", func(d *draft) {
-			ecdsaKey(elliptic.P384())(d)
+			withECDSA(elliptic.P384())(d)
 			line(func(_ *draft, s string) string { return strings.Replace(s, "nistp384", "nistp256", 1) })(d)
-		}, ecdsaKey(elliptic.P384()), wire.BadRequest, 0, "public_key"},
+		}, withECDSA(elliptic.P384()), wire.BadRequest, 0, "public_key"},
 		{"bytes after the key", line(func(d *draft, _ string) string {
 			return keyOfType(ssh.KeyAlgoED25519, append(slices.Clone(d.blob()), 0))
 		}), good, wire.BadRequest, 0, "public_key"},
@@ -319,8 +319,8 @@ func checkTwin(t *testing.T, d *draft, answer *wire.CertificateAnswer) {
 	}
 }
 
-// tampered changes one bit of the signature in the proof.
-func tampered(d *draft) {
+// tamperedProof changes one bit of the signature in the proof.
+func tamperedProof(d *draft) {
 	text, ok := d.body["proof"].(string)
 	if !ok {
 		d.t.Fatal("no proof")

@@ -142,9 +142,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.log.Info("shutting down")
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	err := srv.Shutdown(drain)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("waiting for requests in flight: %w", err), srv.Close())
+	var err error
+	if srv.Shutdown(drain) != nil {
+		s.log.Warn("requests in flight are cut off", "after", drainTimeout)
+		err = srv.Close()
 	}
 	<-served
 	return errors.Join(err, s.audit.Close())
