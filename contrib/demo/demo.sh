@@ -43,7 +43,7 @@ tell() { printf '%s   %s%s\n' "$faint" "$*" "$plain"; }
 fail() {
 	printf '\n%sdemo: %s%s\n' "$red" "$*" "$plain" >&2
 	local log
-	for log in "$demo"/*.log; do
+	for log in "$demo"/*.log "$HOME"/.cache/sshmint/*.log; do
 		[ -s "$log" ] || continue
 		printf -- '--- the end of %s\n' "${log##*/}" >&2
 		tail -n 15 "$log" >&2
@@ -115,11 +115,16 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# An empty home, and nothing of the caller's agent or configuration.
 cd "$demo"
-mkdir home
-export HOME=$demo/home
-unset SSH_AUTH_SOCK SSH_AGENT_PID XDG_CONFIG_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR XDG_DATA_HOME XDG_STATE_HOME
+export SHELL=$BASH
+unset XDG_CONFIG_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR XDG_DATA_HOME XDG_STATE_HOME
+
+# be makes this shell that of a person with a home of their own, empty at first.
+be() {
+	mkdir -p "$demo/home/$1"
+	export HOME=$demo/home/$1
+	unset SSH_AUTH_SOCK SSH_AGENT_PID SSHMINT_SOCKET
+}
 
 # --- the story ---
 
@@ -177,6 +182,7 @@ match      = 'size(local(cert.upns, \"corp.example.com\")) == 1'
 principals = 'local(cert.upns, \"corp.example.com\")'
 validity   = \"10h\"
 EOF"
+	run "sshmint-ca check --dir ca"
 	background "sshmint-ca serve --dir ca --listen 127.0.0.1:0 2>ca.log &"
 	await grep -Eq '127\.0\.0\.1:[1-9]' ca.log
 	ca=https://$(grep -Eo -m 1 '127\.0\.0\.1:[1-9][0-9]*' ca.log)
@@ -207,7 +213,7 @@ StrictModes no
 UsePAM $pam
 EOF"
 	tell "The server maps principals to accounts: alice and bob may be $me here."
-	run "mkdir principals && printf '%s\n' alice bob >principals/$me"
+	run "printf '%s\n' alice bob >ca/principals/$me"
 	background "$sshd -D -f $demo/sshd_config -E $demo/sshd.log &"
 	await listens "$port"
 	run "cat >ssh_config <<EOF
@@ -223,12 +229,24 @@ EOF"
 	run "echo \"[127.0.0.1]:$port \$(cat host_key.pub)\" >known_hosts"
 }
 
+enrol() {
+	be "$1"
+	run "sshmint init --profile work --identity file:$1.pem --ca $ca --fingerprint $fingerprint"
+}
+
+# An interruption in here would leave an agent behind that nobody knows of.
+start_agent() {
+	trap '' INT
+	# shellcheck disable=SC2016 # it is execute that expands it
+	run 'eval "$(sshmint agent --fork)"'
+	started+=("$SSH_AGENT_PID")
+	trap 'exit 130' INT
+}
+
 alice_logs_in() {
 	chapter "Alice, once: this is my identity, this is the CA"
-	run "sshmint init --profile demo --identity file:$demo/alice.pem --ca $ca --fingerprint $fingerprint"
-	background "sshmint agent 2>agent.log &"
-	await sshmint status
-	run "eval \"\$(sshmint env)\""
+	enrol alice
+	start_agent
 
 	chapter "Alice, every day: ssh"
 	run "ssh -F ssh_config demo id -un"
@@ -240,20 +258,17 @@ alice_logs_in() {
 	shows '^ +alice$'
 	shows 'Valid: from .* to '
 	run "sshmint status"
-	shows 'demo'
+	shows 'work'
 	tell "And the server's log names the person, whatever the account is:"
 	run "grep 'Accepted publickey' sshd.log"
 	shows "Accepted publickey for $me .* ID alice@corp\.example\.com"
 }
 
-# try starts an agent for an identity that must get nothing, and shows what its owner sees.
-try() {
-	local who=$1 reason=$2 sock=$demo/$1.sock
-	run "sshmint init --config $who.toml --profile $who --identity file:$demo/$who.pem --ca $ca --fingerprint $fingerprint"
-	background "sshmint agent --config $who.toml --socket $sock 2>$who.log &"
-	await sshmint status --socket "$sock"
-	refused "sshmint mint --socket $sock" "$reason"
-	refused "SSH_AUTH_SOCK=$sock ssh -F ssh_config demo id -un" 'Permission denied'
+# gets_nothing shows what the owner of an identity sees that no certificate is given for.
+gets_nothing() {
+	start_agent
+	refused "sshmint mint" "$1"
+	refused "ssh -F ssh_config demo id -un" 'Permission denied'
 }
 
 others_do_not() {
@@ -262,19 +277,24 @@ others_do_not() {
   -addext keyUsage=critical,keyCertSign -days 30 -keyout foreign.key -out foreign.crt 2>>openssl.log"
 	request mallory 'Alice Example'
 	run "openssl x509 -req -in mallory.csr -extfile alice.ext -CA foreign.crt -CAkey foreign.key -days 30 >>mallory.pem 2>>openssl.log"
-	try mallory 'trust'
-
-	chapter "Alice's certificate of last year has expired"
-	request alice-old 'Alice Example'
-	run "openssl x509 -req -in alice-old.csr -extfile alice.ext -CA corp.pem -CAkey corp.key -days 0 >>alice-old.pem 2>>openssl.log"
-	run "sleep 1"
-	try alice-old 'expired'
+	enrol mallory
+	gets_nothing untrusted_issuer
 
 	chapter "Bob's certificate is good, but no rule is about him"
 	extensions bob bob@partner.example.org
 	request bob 'Bob Example'
 	run "openssl x509 -req -in bob.csr -extfile bob.ext -CA corp.pem -CAkey corp.key -days 30 >>bob.pem 2>>openssl.log"
-	try bob 'no rule'
+	enrol bob
+	gets_nothing no_rule
+
+	chapter "Alice's other computer has a certificate that expires and is not renewed"
+	run "cp alice.pem laptop.pem"
+	enrol laptop
+	request laptop 'Alice Example'
+	run "openssl x509 -req -in laptop.csr -extfile alice.ext -CA corp.pem -CAkey corp.key -days -1 >>laptop.pem 2>>openssl.log"
+	gets_nothing 'expired at'
+	tell "That was Alice's own agent. The CA would not have it either:"
+	refused "sshmint-ca explain --dir ca --cert laptop.pem" identity_expired
 }
 
 corporate_pki
@@ -287,6 +307,8 @@ if $play; then
 	chapter "Yours to play with"
 	tell "ssh demo; ssh-add -l; sshmint status; sshmint forget; ssh-add -x. The files are in $demo."
 	tell "exit ends it and removes everything."
+	be alice
+	eval "$(sshmint env)"
 	cat >playrc <<EOF
 ssh() { command ssh -F $demo/ssh_config "\$@"; }
 PS1='(demo) \\w\\$ '
