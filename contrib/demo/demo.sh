@@ -43,7 +43,7 @@ tell() { printf '%s   %s%s\n' "$faint" "$*" "$plain"; }
 fail() {
 	printf '\n%sdemo: %s%s\n' "$red" "$*" "$plain" >&2
 	local log
-	for log in "$demo"/*.log "$HOME"/.cache/sshmint/*.log; do
+	for log in "$demo"/*.log "$demo"/home/*/.cache/sshmint/*.log; do
 		[ -s "$log" ] || continue
 		printf -- '--- the end of %s\n' "${log##*/}" >&2
 		tail -n 15 "$log" >&2
@@ -125,6 +125,7 @@ be() {
 	export HOME=$demo/home/$1
 	unset SSH_AUTH_SOCK SSH_AGENT_PID SSHMINT_SOCKET
 }
+be administrator
 
 # --- the story ---
 
