@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -110,7 +111,7 @@ func configFlag() cli.Flag {
 // SSH_AUTH_SOCK, which may be a forwarded agent's.
 func socketOf(c *cli.Context) (string, error) {
 	if s := c.String("socket"); s != "" {
-		return s, nil
+		return filepath.Abs(s) // clients have other working folders
 	}
 	// A configuration that cannot be read must not keep one from asking the agent
 	// what is wrong with it.

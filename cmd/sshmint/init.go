@@ -31,8 +31,8 @@ func initCommand() *cli.Command {
 			"A running agent reads the new profile at once.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "profile", Usage: "`NAME` of the profile", Value: "default"},
-			&cli.StringFlag{Name: "identity", Usage: "`URI` of the X.509 identity, such as file:alice.pem", Required: true},
-			&cli.StringSliceFlag{Name: "ca", Usage: "`URL` of the CA; again for further ones with the same keys", Required: true},
+			&cli.StringFlag{Name: "identity", Usage: "`URI` of the X.509 identity, such as file:alice.pem"},
+			&cli.StringSliceFlag{Name: "ca", Usage: "`URL` of the CA; again for further ones with the same keys"},
 			&cli.StringFlag{Name: "fingerprint", Usage: "of the CA's root: `SHA256:...`"},
 			&cli.StringFlag{Name: "root", Usage: "PEM `FILE` with the CA's root, instead of a fingerprint; without both, the system's roots", TakesFile: true},
 			&cli.StringFlag{Name: "chain", Usage: "`FILE` with issuers that the identity does not hold", TakesFile: true},
@@ -48,6 +48,9 @@ const initTime = 20 * time.Second
 func runInit(c *cli.Context) error {
 	if err := args(c, 0, "takes no argument"); err != nil {
 		return err
+	}
+	if c.String("identity") == "" || len(c.StringSlice("ca")) == 0 {
+		return usageError{errors.New("init: --identity and --ca are needed; see sshmint init --help")}
 	}
 	if c.String("fingerprint") != "" && c.String("root") != "" {
 		return usageError{errors.New("init: --fingerprint and --root say the same thing twice")}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,14 +22,15 @@ func ask(c *cli.Context) (context.Context, context.CancelFunc) {
 
 func listCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "list",
-		Usage: "show the certificates that ssh is offered now, minted if need be",
+		Name:      "list",
+		Usage:     "show the certificates that ssh is offered now, minted if need be",
+		ArgsUsage: "[PROFILE]",
 		Flags: []cli.Flag{
 			socketFlag(), configFlag(),
 			&cli.BoolFlag{Name: "lines", Aliases: []string{"L"}, Usage: "print the certificates themselves, one a line, as ssh-add -L does"},
 		},
 		Action: func(c *cli.Context) error {
-			if err := args(c, 0, "takes no argument"); err != nil {
+			if err := args(c, 1, "takes one profile"); err != nil {
 				return err
 			}
 			agent, err := client(c)
@@ -40,9 +43,11 @@ func listCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if profile := c.Args().First(); profile != "" {
+				list = slices.DeleteFunc(list, func(cert control.Certificate) bool { return cert.Profile != profile })
+			}
 			if len(list) == 0 {
-				fmt.Fprintln(c.App.ErrWriter, "sshmint: there are no certificates; sshmint status tells why")
-				return exitStatus(1)
+				return errors.New("there is no certificate; sshmint status tells why")
 			}
 			for i := range list {
 				if c.Bool("lines") {
@@ -72,8 +77,8 @@ func printCertificate(c *cli.Context, cert *control.Certificate, indent string) 
 // clock shows a time: today's without the day.
 func clock(t time.Time) string {
 	t = t.Local()
-	if y, m, d := t.Date(); func() bool { ny, nm, nd := time.Now().Date(); return y == ny && m == nm && d == nd }() {
-		return t.Format("15:04:05")
+	if day := time.DateOnly; t.Format(day) == time.Now().Format(day) {
+		return t.Format(time.TimeOnly)
 	}
 	return t.Format("2006-01-02 15:04")
 }
