@@ -116,17 +116,17 @@ func (x *expressions) compile(text string, want *cel.Type) (expression, error) {
 		return expression{}, compileError(text, issues)
 	}
 	if !checked.OutputType().IsExactType(want) {
-		return expression{}, fmt.Errorf("%q is a %s; a %s is wanted", text, checked.OutputType(), want)
+		return expression{}, fmt.Errorf("`%s` is a %s; a %s is wanted", text, checked.OutputType(), want)
 	}
 	if err := x.checkTables(checked); err != nil {
-		return expression{}, fmt.Errorf("%q: %w", text, err)
+		return expression{}, fmt.Errorf("`%s`: %w", text, err)
 	}
 	if err := checkCost(x.env, checked); err != nil {
-		return expression{}, fmt.Errorf("%q: %w", text, err)
+		return expression{}, fmt.Errorf("`%s`: %w", text, err)
 	}
 	program, err := x.env.Program(checked, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
 	if err != nil {
-		return expression{}, fmt.Errorf("%q: %w", text, err)
+		return expression{}, fmt.Errorf("`%s`: %w", text, err)
 	}
 	return expression{program}, nil
 }
@@ -142,7 +142,7 @@ func compileError(text string, issues *cel.Issues) error {
 		slices.Sort(names)
 		message = "no such field of cert; it has " + strings.Join(names, ", ")
 	}
-	return fmt.Errorf("%q, at character %d: %s", text, first.Location.Column()+1, message)
+	return fmt.Errorf("`%s`, at character %d: %s", text, first.Location.Column()+1, message)
 }
 
 // checkTables finds tables that do not exist when the file is loaded, not when

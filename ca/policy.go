@@ -59,15 +59,13 @@ func NewPolicy(c *Config) (*Policy, error) {
 	trusts := make(map[string]bool)
 	for i := range c.Trust {
 		t := &c.Trust[i]
-		key := fmt.Sprintf("trust.%d", i)
+		complainTrust := func(key, format string, args ...any) {
+			complain(fmt.Sprintf("trust.%d.%s", i, key), "trust %q: %s", t.Name, fmt.Sprintf(format, args...))
+		}
 		if err := checkLabel(t.Name, trusts); err != nil {
-			complain(key+".name", "%s", err)
+			complainTrust("name", "%s", err)
 		}
-		compiled, err := newTrust(t)
-		if err != nil {
-			complain(key, "trust %q: %s", t.Name, err)
-		}
-		p.trusts = append(p.trusts, compiled)
+		p.trusts = append(p.trusts, newTrust(t, complainTrust))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Table)) {
 		if p.tables[name], err = openTable(name, c.Table[name].File); err != nil {

@@ -88,12 +88,13 @@ func (r *rule) checkGrant(c *RuleConfig, complain func(key, format string, args 
 	if pattern == "" {
 		pattern = defaultPattern
 	}
-	// As a whole, whether or not the pattern says so: "[a-z]+" alone would let "x;root" in.
-	whole, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
-	if err != nil {
+	if _, err := regexp.Compile(pattern); err != nil {
 		complain("pattern", "%q: %s", pattern, err)
+		return
 	}
-	r.pattern = whole
+	// As a whole, whether or not the pattern says so: "[a-z]+" alone would let "x;root" in.
+	// The pattern compiles by itself, so that no ")" of it can end the group.
+	r.pattern = regexp.MustCompile(`\A(?:` + pattern + `)\z`)
 }
 
 func (r *rule) checkLimits(c *RuleConfig, complain func(key, format string, args ...any)) {

@@ -33,33 +33,36 @@ type verified struct {
 	policies    []string            // OIDs that the leaf has and the authorities between stand for
 }
 
-func newTrust(c *TrustConfig) (*trust, error) {
+// newTrust reads the roots; complain takes what is wrong with a key.
+func newTrust(c *TrustConfig, complain func(key, format string, args ...any)) *trust {
 	t := &trust{name: c.Name, requireEKU: c.RequireEKU == nil || *c.RequireEKU}
 	names := c.EKU
 	if names == nil {
 		names = defaultEKU
 	}
 	if len(names) == 0 {
-		return nil, errors.New("eku: an empty list would refuse everyone; leave the key out for its default")
+		complain("eku", "an empty list would refuse everyone; leave the key out for its default")
 	}
 	for _, s := range names {
 		oid, err := ekuOID(s)
 		if err != nil {
-			return nil, fmt.Errorf("eku: %q: %w", s, err)
+			complain("eku", "%q: %s", s, err)
 		}
 		t.eku = append(t.eku, oid)
 	}
 	if c.Roots == "" {
-		return nil, errors.New("roots is missing: a PEM file with the certificates to trust")
+		complain("roots", "missing: a PEM file with the certificates to trust")
+		return t
 	}
 	data, err := ownfile.ReadTrusted(c.Roots)
 	if err != nil {
-		return nil, fmt.Errorf("reading roots: %w", err)
+		complain("roots", "%s", err)
+		return t
 	}
 	if t.roots, err = parseRoots(data); err != nil {
-		return nil, fmt.Errorf("roots: %s: %w", c.Roots, err)
+		complain("roots", "%s: %s", c.Roots, err)
 	}
-	return t, nil
+	return t
 }
 
 // parseRoots refuses a file that holds anything else: a root that was silently
