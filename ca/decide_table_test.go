@@ -2,7 +2,10 @@ package ca
 
 import (
 	"crypto"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -121,3 +124,20 @@ type publicKey struct {
 }
 
 func (k publicKey) Public() crypto.PublicKey { return k.public }
+
+// tryLeaf is testpki's Leaf for names that no certificate can be made of.
+func tryLeaf(ca *testpki.CA, key crypto.Signer, cn string, edit testpki.Edit) ([]*x509.Certificate, bool) {
+	now := time.Now()
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: cn},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{clientAuth},
+	}
+	edit(tmpl)
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.Cert, key.Public(), ca.Key)
+	if err != nil {
+		return nil, false
+	}
+	cert, err := x509.ParseCertificate(der)
+	return []*x509.Certificate{cert}, err == nil
+}
