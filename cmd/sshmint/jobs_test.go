@@ -35,7 +35,7 @@ func start(ts *testscript.TestScript, name, program string, args ...string) *job
 	if !ok {
 		ts.Fatalf("the script has no jobs")
 	}
-	log, err := os.OpenFile(ts.MkAbs(name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(ts.MkAbs(name+".log"), os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
 	path := program
 	if !filepath.IsAbs(program) {
@@ -59,18 +59,23 @@ func start(ts *testscript.TestScript, name, program string, args ...string) *job
 	ts.Check(j.cmd.Start())
 	ts.Check(log.Close())
 	all.running = append(all.running, j)
-	ts.Defer(func() { j.stop() })
+	ts.Defer(func() {
+		if j.cmd.ProcessState == nil {
+			j.stop(ts)
+		}
+	})
 	return j
 }
 
-func (j *job) stop() {
-	if j.cmd.ProcessState != nil {
-		return
-	}
-	_ = j.cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(10*time.Second, func() { _ = j.cmd.Process.Kill() })
-	defer timer.Stop()
+// stop ends a job, which must end when it is told to.
+func (j *job) stop(ts *testscript.TestScript) {
+	ts.Check(j.cmd.Process.Signal(syscall.SIGTERM))
+	hangs := time.AfterFunc(10*time.Second, func() { _ = j.cmd.Process.Signal(syscall.SIGQUIT) }) // Go tells where it hangs
 	_ = j.cmd.Wait()
+	if !hangs.Stop() {
+		log, _ := os.ReadFile(j.log)
+		ts.Fatalf("%s did not end within 10 s:\n%s", j.name, log)
+	}
 }
 
 // logged waits until the log has a line with text, and gives that line.
@@ -106,18 +111,18 @@ func stopJob(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: stop JOB")
 	}
 	j := find(ts, args[0])
-	j.stop()
+	j.stop(ts)
 	if code := j.cmd.ProcessState.ExitCode(); code != 0 && j.name != "sshd" {
 		ts.Fatalf("%s ended with %s", j.name, j.cmd.ProcessState)
 	}
 }
 
-// signal NAME HUP|USR1|STOP|CONT
+// signal NAME HUP|USR1|STOP|CONT|KILL
 func signalJob(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: signal JOB SIGNAL")
 	}
-	s, ok := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}[args[1]]
+	s, ok := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT, "KILL": syscall.SIGKILL}[args[1]]
 	if !ok {
 		ts.Fatalf("there is no signal %s", args[1])
 	}

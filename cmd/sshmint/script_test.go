@@ -233,6 +233,7 @@ name = "staff"
 trust = "corp"
 match = 'size(local(cert.upns, "corp.example.com")) == 1'
 principals = 'local(cert.upns, "corp.example.com")'
+extensions = ["permit-pty", "permit-agent-forwarding", "permit-port-forwarding"]
 `
 
 // lab [VALIDITY] serves a CA at $CA with that policy, and sshd that takes alice.
