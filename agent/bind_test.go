@@ -23,7 +23,7 @@ func hostCertificate(t testing.TB, ca *authority, host ssh.Signer) ssh.Signer {
 }
 
 func TestBind(t *testing.T) {
-	a, signer := warm(t, "ed25519")
+	a, signer := warm(t)
 	host, other := newKey(t, "ed25519"), newKey(t, "rsa")
 	certified := hostCertificate(t, newAuthority(t), newKey(t, "ecdsa"))
 	hostKey := host.PublicKey().Marshal()

@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
+	"os"
 	"time"
 )
 
@@ -20,6 +20,8 @@ const (
 	frameTime = 30 * time.Second
 )
 
+var errFrame = errors.New("message cannot be read")
+
 // A frameReader cuts a connection into messages. The buffer grows with the bytes
 // that arrive, never with the length that a client claims.
 type frameReader struct {
@@ -30,14 +32,14 @@ type frameReader struct {
 }
 
 // next returns the next message without its length, valid until the next call.
-// It returns io.EOF at the end of the connection.
+// Its error is errFrame, wrapped, or that of the connection.
 func (f *frameReader) next() ([]byte, error) {
 	for {
 		arrived := f.buf[f.start:f.end]
 		if len(arrived) >= 4 {
 			size := binary.BigEndian.Uint32(arrived)
 			if size == 0 || size > maxMessage {
-				return nil, fmt.Errorf("message of %d bytes; 1 to %d are allowed", size, maxMessage)
+				return nil, fmt.Errorf("%w: it has %d bytes; 1 to %d are allowed", errFrame, size, maxMessage)
 			}
 			if need := 4 + int(size); len(arrived) >= need {
 				f.start += need
@@ -49,10 +51,11 @@ func (f *frameReader) next() ([]byte, error) {
 		f.makeRoom()
 		n, err := f.conn.Read(f.buf[f.end:])
 		f.end += n
-		if n == 0 && err != nil {
-			if errors.Is(err, io.EOF) && f.end > f.start {
-				err = io.ErrUnexpectedEOF
-			}
+		switch {
+		case n > 0 || err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, fmt.Errorf("%w: it did not end within %s", errFrame, frameTime)
+		default:
 			return nil, err
 		}
 	}

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +23,7 @@ func converse(t *testing.T, a *Agent) net.Conn {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer server.Close()
+		defer func() { _ = server.Close() }()
 		a.answer(ctx, server, peer{pid: 1})
 	}()
 	t.Cleanup(func() {
@@ -68,6 +71,9 @@ func TestFrames(t *testing.T) {
 			if answer, err := readFrame(conn); err == nil {
 				t.Errorf("answered with % x", answer)
 			}
+			if reason := lastReason(a); !strings.Contains(reason, fmt.Sprintf("it has %d bytes", size)) {
+				t.Errorf("refused because %q", reason)
+			}
 		})
 	}
 }
@@ -76,7 +82,7 @@ func TestFrames(t *testing.T) {
 // and that a large message is not kept.
 func TestFrameBuffer(t *testing.T) {
 	client, server := net.Pipe()
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	f := frameReader{conn: server}
 	write := func(b []byte) {
 		go func() { _, _ = client.Write(b) }()
@@ -96,7 +102,7 @@ func TestFrameBuffer(t *testing.T) {
 		t.Fatalf("got %d bytes, %v", len(message), err)
 	}
 	go func() { _ = client.Close() }()
-	if _, err = f.next(); err != io.ErrUnexpectedEOF { //nolint:errorlint // bare
+	if _, err = f.next(); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 	if len(f.buf) > 2*keptBuffer {
@@ -106,7 +112,8 @@ func TestFrameBuffer(t *testing.T) {
 
 func TestSlowFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := converse(t, new(Agent))
+		a := new(Agent)
+		conn := converse(t, a)
 		ends := func() time.Duration {
 			start := time.Now()
 			_, _ = conn.Read(make([]byte, 1))
@@ -141,6 +148,9 @@ func TestSlowFrame(t *testing.T) {
 		}
 		if took := ends(); took != time.Second {
 			t.Errorf("the connection ended after another %s, want 1s", took)
+		}
+		if reason := lastReason(a); !strings.Contains(reason, "did not end within 30s") {
+			t.Errorf("refused because %q", reason)
 		}
 	})
 }

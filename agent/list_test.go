@@ -249,7 +249,7 @@ func TestComment(t *testing.T) {
 
 // TestListAllocates keeps the list of a warm agent cheap.
 func TestListAllocates(t *testing.T) {
-	a, _ := warm(t, "ed25519")
+	a, _ := warm(t)
 	s := &session{agent: a}
 	message := []byte{msgRequestIdentities}
 	if n := testing.AllocsPerRun(100, func() { s.handle(context.Background(), message) }); n > 0 {

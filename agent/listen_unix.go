@@ -85,7 +85,7 @@ func openDirectory(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the directory %s for the socket: %w", path, err)
 	}
-	directory := os.NewFile(uintptr(fd), path) //nolint:gosec // G115: a descriptor is not negative
+	directory := os.NewFile(uintptr(fd), path)
 	info, err := directory.Stat()
 	if err == nil {
 		err = private(info)
@@ -119,7 +119,7 @@ func owned(info fs.FileInfo) error {
 }
 
 func lockDirectory(directory *os.File) (unlock func(), err error) {
-	fd := int(directory.Fd()) //nolint:gosec // G115: a descriptor fits
+	fd := int(directory.Fd())
 	for {
 		err = unix.Flock(fd, unix.LOCK_EX)
 		if !errors.Is(err, unix.EINTR) {

@@ -141,7 +141,7 @@ func TestListenKeepsUmask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	for name, want := range map[string]os.FileMode{"new": 0o700, "new/s": 0o600} {
 		if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
@@ -203,7 +203,7 @@ func TestCloseLeavesAnothers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer second.Close()
+	defer func() { _ = second.Close() }()
 	if err := first.Close(); err != nil {
 		t.Error(err)
 	}

@@ -51,7 +51,7 @@ func (l *lock) close(ctx context.Context, password []byte) error {
 		return errors.New("the agent is locked already")
 	}
 	salt := make([]byte, 16)
-	rand.Read(salt) //nolint:errcheck // never fails (crypto/rand)
+	rand.Read(salt) // never fails
 	hash, err := hashPassword(password, salt)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ func lockMessage(kind byte, password string) []byte {
 // TestLock is OpenSSH's lock, with the time that a wrong password takes.
 func TestLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, signer := warm(t, "ed25519")
+		a, signer := warm(t)
 		s := &session{agent: a}
 		step := func(kind byte, password string, want byte, took time.Duration) {
 			t.Helper()
@@ -136,7 +136,7 @@ func (s slowSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 // TestBindWhileLocked shows that what connects in the meantime is told from a
 // local client after unlocking.
 func TestBindWhileLocked(t *testing.T) {
-	a, _ := warm(t, "ed25519")
+	a, _ := warm(t)
 	s := &session{agent: a}
 	ask(s, lockMessage(msgLock, "sesame")...)
 	if answer := ask(s, bindMessage(t, newKey(t, "ed25519"), sessionOne, true)...); answer[0] != msgSuccess {

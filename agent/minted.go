@@ -24,6 +24,7 @@ type minted struct {
 	entry   []byte // blob and comment, as an identities answer has them
 
 	certType, plainType string
+	ends                int64 // Unix time
 }
 
 func newMinted(p *profile, signer ssh.Signer) (*minted, error) {
@@ -46,6 +47,7 @@ func newMinted(p *profile, signer ssh.Signer) (*minted, error) {
 
 		certType:  cert.Type(),
 		plainType: cert.Key.Type(),
+		ends:      int64(min(cert.ValidBefore, math.MaxInt64)),
 	}
 	m.entry = appendString(appendString(nil, m.blob), m.comment)
 	return m, nil
@@ -53,7 +55,7 @@ func newMinted(p *profile, signer ssh.Signer) (*minted, error) {
 
 // expired goes by the wall clock: the monotonic one stands still in suspend.
 func (m *minted) expired(now time.Time) bool {
-	return now.Unix() >= 0 && uint64(now.Unix()) >= m.cert.ValidBefore
+	return now.Unix() >= m.ends
 }
 
 // comment is what ssh-add -l shows: profile, who, until when.

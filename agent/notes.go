@@ -60,13 +60,15 @@ func (a *Agent) Hidden() []Hidden {
 	return all
 }
 
-// refuse logs and notes a refusal; the protocol has no room for the reason.
+// refuse logs and notes a refusal; the protocol has no room for the reason. What
+// a client sent may be quoted in it.
 func (a *Agent) refuse(peer peer, asked string, reason error) {
-	a.log().Info("request refused", "pid", peer.pid, "asked", asked, "reason", reason.Error())
+	why := printable(reason.Error(), 500)
+	a.log().Info("request refused", "pid", peer.pid, "asked", asked, "reason", why)
 	n := &a.notes
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.refusals[n.refused%len(n.refusals)] = Refusal{time.Now(), peer.pid, asked, reason.Error()}
+	n.refusals[n.refused%len(n.refusals)] = Refusal{time.Now(), peer.pid, asked, why}
 	n.refused++
 }
 

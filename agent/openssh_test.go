@@ -25,7 +25,7 @@ func TestSSHAdd(t *testing.T) {
 	socket := serve(t, a)
 	sshAdd := func(wantOK bool, args ...string) string {
 		t.Helper()
-		out, err := run(t, socket, "", append([]string{"ssh-add"}, args...)...)
+		out, err := run(t, socket, append([]string{"ssh-add"}, args...)...)
 		if (err == nil) != wantOK {
 			t.Fatalf("ssh-add %s: %v\n%s", args, err, out)
 		}
@@ -68,7 +68,7 @@ func TestSSHAdd(t *testing.T) {
 	}
 
 	key := filepath.Join(t.TempDir(), "id")
-	if out, err := run(t, socket, "", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key); err != nil {
+	if out, err := run(t, socket, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key); err != nil {
 		t.Fatal(err, out)
 	}
 	if out := sshAdd(false, key); !strings.Contains(out, "agent refused operation") {
@@ -83,7 +83,7 @@ func TestSSHAdd(t *testing.T) {
 // TestSSHAddLock locks and unlocks by ssh-add, which takes passwords from a
 // program.
 func TestSSHAddLock(t *testing.T) {
-	a, _ := warm(t, "ed25519")
+	a, _ := warm(t)
 	socket := serve(t, a)
 	askpass := filepath.Join(t.TempDir(), "askpass")
 	sshAdd := func(password string, args ...string) (string, error) {
@@ -139,7 +139,7 @@ func startSSHD(t *testing.T, ca *authority) *sshServer {
 		}
 		return path
 	}
-	if out, err := run(t, "", "", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(s.dir, "host")); err != nil {
+	if out, err := run(t, "", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(s.dir, "host")); err != nil {
 		t.Fatal(err, out)
 	}
 	userCA := write("user_ca.pub", string(ssh.MarshalAuthorizedKey(ca.signer.PublicKey())))
@@ -210,7 +210,7 @@ func (s *sshServer) ssh(t *testing.T, socket string, args ...string) (string, er
 	for len(args) > 1 && strings.HasPrefix(args[0], "-") {
 		argv, args = append(argv, args[0]), args[1:]
 	}
-	return run(t, socket, "", append(append(argv, "127.0.0.1"), args...)...)
+	return run(t, socket, append(append(argv, "127.0.0.1"), args...)...)
 }
 
 func TestLogin(t *testing.T) {

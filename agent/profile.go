@@ -102,14 +102,10 @@ func (a *Agent) remember(p *profile, generation uint64, signer ssh.Signer) (*min
 	if p.generation.Load() != generation {
 		return nil, nil
 	}
-	if i := slices.IndexFunc(p.given, func(g *minted) bool { return g.blob == m.blob }); i >= 0 {
-		m = p.given[i]
-	} else {
-		now := time.Now()
-		given := slices.DeleteFunc(slices.Clone(p.given), func(g *minted) bool { return g.expired(now) })
-		p.given = append(given[max(0, len(given)-maxRemembered+1):], m)
-		a.keys.Store(newKeySet(a.set().profiles))
-	}
+	now := time.Now()
+	given := slices.DeleteFunc(slices.Clone(p.given), func(g *minted) bool { return g.expired(now) || g.blob == m.blob })
+	p.given = append(given[max(0, len(given)-maxRemembered+1):], m)
+	a.keys.Store(newKeySet(a.set().profiles))
 	p.latest.Store(m)
 	return m, nil
 }

@@ -10,7 +10,7 @@ import (
 
 // TestAnswers has the answers that OpenSSH's agent (10.5) gives byte by byte.
 func TestAnswers(t *testing.T) {
-	a, signer := warm(t, "ed25519")
+	a, signer := warm(t)
 	blob := signer.PublicKey().Marshal()
 	extension := func(name string, more ...byte) []byte {
 		return append(appendString([]byte{msgExtension}, name), more...)
@@ -68,7 +68,7 @@ func TestAnswers(t *testing.T) {
 
 // TestClient is the agent as x/crypto's client sees it.
 func TestClient(t *testing.T) {
-	a, signer := warm(t, "ed25519")
+	a, signer := warm(t)
 	client := xagent.NewClient(dial(t, serve(t, a)))
 	keys, err := client.List()
 	if err != nil || len(keys) != 1 || !bytes.Equal(keys[0].Blob, signer.PublicKey().Marshal()) {

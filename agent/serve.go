@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -35,7 +34,7 @@ func (a *Agent) Serve(ctx context.Context, l net.Listener) error {
 		conn, err := accept(ctx, l, a.log())
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // closed by us
+				return nil // closed by us
 			}
 			return fmt.Errorf("accepting a connection on %s: %w", l.Addr(), err)
 		}
@@ -114,10 +113,10 @@ func (a *Agent) answer(ctx context.Context, conn net.Conn, peer peer) {
 	for {
 		message, err := frames.next()
 		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+			if errors.Is(err, errFrame) {
 				a.refuse(peer, "send a message", err)
 			}
-			return
+			return // the client is gone, or we are going
 		}
 		reply := s.handle(ctx, message)
 		frames.consumed(message)

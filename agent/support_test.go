@@ -10,7 +10,6 @@ import (
 	"crypto/rsa"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -144,8 +143,8 @@ func (s *source) counts() (minted, forgot int) {
 }
 
 // warm returns an agent with one profile "corp" that has a certificate.
-func warm(t testing.TB, kind string) (*Agent, ssh.Signer) {
-	signer := newAuthority(t).certify(t, newKey(t, kind), time.Hour, "alice")
+func warm(t testing.TB) (*Agent, ssh.Signer) {
+	signer := newAuthority(t).certify(t, newKey(t, "ed25519"), time.Hour, "alice")
 	a := new(Agent)
 	a.SetProfiles([]Profile{{Name: "corp", Source: &source{current: signer}}})
 	a.Keys(context.Background()) // clients learn of a key by a list
@@ -249,26 +248,12 @@ func program(t testing.TB, name string) string {
 }
 
 // run runs a program with SSH_AUTH_SOCK set and returns what it wrote.
-func run(t testing.TB, socket, stdin string, argv ...string) (string, error) {
+func run(t testing.TB, socket string, argv ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program(t, argv[0]), argv[1:]...)
 	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK="+socket, "SSH_ASKPASS_REQUIRE=never")
-	if stdin != "" {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		cmd.Stdin = r
-		if _, err := fmt.Fprint(w, stdin); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
