@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -29,11 +30,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	case errors.Is(err, errAnswered):
 		return exitFailure
-	case errors.As(err, &usage):
-		_, _ = fmt.Fprintf(stderr, "sshmint-ca: %v\n(sshmint-ca help tells what there is)\n", err)
+	}
+	// An error may be many, one on each line.
+	_, _ = fmt.Fprintf(stderr, "sshmint-ca: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nsshmint-ca: "))
+	if errors.As(err, &usage) {
+		_, _ = fmt.Fprintf(stderr, "sshmint-ca: --help tells more\n")
 		return exitUsage
 	}
-	_, _ = fmt.Fprintf(stderr, "sshmint-ca: %v\n", err)
 	return exitFailure
 }
 
@@ -47,15 +50,16 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		c.Before = noArguments
 	}
 	return &cli.App{
-		Name:           "sshmint-ca",
-		Usage:          "X.509 client certificates in, short-lived OpenSSH certificates out",
-		UsageText:      "sshmint-ca COMMAND --dir DIR [options]",
-		HideVersion:    true,
-		Writer:         stdout,
-		ErrWriter:      stderr,
-		Commands:       commands,
-		OnUsageError:   onUsageError,
-		ExitErrHandler: func(*cli.Context, error) {}, // run prints and decides
+		Name:            "sshmint-ca",
+		Usage:           "X.509 client certificates in, short-lived OpenSSH certificates out",
+		UsageText:       "sshmint-ca COMMAND --dir DIR [options]",
+		HideVersion:     true,
+		HideHelpCommand: true,
+		Writer:          stdout,
+		ErrWriter:       stderr,
+		Commands:        commands,
+		OnUsageError:    onUsageError,
+		ExitErrHandler:  func(*cli.Context, error) {}, // run prints and decides
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError{fmt.Errorf("there is no command %q", c.Args().First())}

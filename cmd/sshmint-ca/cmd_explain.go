@@ -105,11 +105,7 @@ func writeExplanation(w io.Writer, x *ca.Explanation) error {
 		section("rules")
 	}
 	for _, o := range x.Rules {
-		outcome := o.Outcome
-		if o.Detail != "" {
-			outcome += ": " + shown(o.Detail)
-		}
-		row(o.Rule, outcome)
+		row(o.Rule, o.Outcome) // why it refuses comes at the end
 	}
 	if c := x.Certificate; c != nil {
 		section("SSH certificate")

@@ -8,34 +8,38 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// version is set by a release's linker flags; else the build information tells.
+var version string
+
 func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "version",
-		Usage: "print version, commit and Go version",
+		Usage: "tell version, commit and Go version",
 		Action: func(c *cli.Context) error {
-			_, err := fmt.Fprintf(c.App.Writer, "sshmint-ca %s\n", versionText())
+			number, commit := build()
+			_, err := fmt.Fprintf(c.App.Writer, "sshmint-ca %s\ncommit %s\n%s %s/%s\n", number, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}
 }
 
-func versionText() string {
-	v, commit, modified := version, "unknown", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if v == "" && info.Main.Version != "" && info.Main.Version != "(devel)" {
-			v = info.Main.Version
-		}
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				commit = s.Value
-			case s.Key == "vcs.modified" && s.Value == "true":
-				modified = " (modified)"
-			}
+func build() (number, commit string) {
+	number, commit = version, "unknown"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return number, commit
+	}
+	if number == "" {
+		number = info.Main.Version
+	}
+	dirty := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = " (modified)"
 		}
 	}
-	if v == "" {
-		v = "devel"
-	}
-	return fmt.Sprintf("%s, commit %s%s, %s", v, commit, modified, runtime.Version())
+	return number, commit + dirty
 }

@@ -4,9 +4,6 @@ package main
 
 import "os"
 
-// version is set by the linker for a release.
-var version string
-
 func main() {
 	os.Exit(run(os.Args, os.Stdout, os.Stderr))
 }
