@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func runInit(c *cli.Context) error {
 		return err
 	}
 	fmt.Fprintf(c.App.Writer, "profile %s is in %s\n", p.Name, path)
-	return tellAgent(ctx, c)
+	return tellAgent(ctx, c, path)
 }
 
 func configFile(c *cli.Context) (string, error) {
@@ -181,19 +182,29 @@ func pinUserCAs(ctx context.Context, c *cli.Context, p *config.Profile) error {
 	return nil
 }
 
-// tellAgent has a running agent read the new profile; that none runs is fine.
-func tellAgent(ctx context.Context, c *cli.Context) error {
+// tellAgent has a running agent read the new profile. That none runs is fine, and
+// so is one that reads other files.
+func tellAgent(ctx context.Context, c *cli.Context, path string) error {
 	agent, err := client(c)
 	if err != nil {
 		return err
 	}
-	switch err := agent.Reload(ctx); {
-	case errors.Is(err, control.ErrNoAgent):
+	err = agent.Reload(ctx)
+	if errors.Is(err, control.ErrNoAgent) {
 		fmt.Fprintf(c.App.Writer, "no agent is running yet: eval \"$(sshmint agent --fork)\"\n")
-	case err != nil:
-		return fmt.Errorf("the profile is written, but the running agent did not take it: %w", err)
-	default:
-		fmt.Fprintln(c.App.Writer, "the running agent has read it")
+		return nil
 	}
+	if err != nil {
+		return fmt.Errorf("the profile is written, but the running agent did not take it: %w", err)
+	}
+	s, err := agent.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(s.Config, path) {
+		fmt.Fprintf(c.App.Writer, "the running agent reads other files: start one with --config %s\n", path)
+		return nil
+	}
+	fmt.Fprintln(c.App.Writer, "the running agent has read it")
 	return nil
 }
