@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -121,7 +122,7 @@ func checkCost(env *cel.Env, checked *cel.Ast) error {
 	}
 	if estimate.Max > maxCost {
 		if estimate.Max == math.MaxUint64 {
-			return fmt.Errorf("it has no bound on its cost")
+			return errors.New("it has no bound on its cost")
 		}
 		return fmt.Errorf("it may cost %d, more than %d", estimate.Max, maxCost)
 	}
@@ -131,18 +132,17 @@ func checkCost(env *cel.Env, checked *cel.Ast) error {
 // sizes says how large cert's fields and the functions' results may be.
 type sizes struct{}
 
-var (
-	someNames = cost.SizeEstimate{Max: wire.MaxNames}
-	someText  = cost.SizeEstimate{Max: maxName}
-)
+// The estimator writes into the sizes that it is given, so that each is its own.
+func someNames() *cost.SizeEstimate { return &cost.SizeEstimate{Max: wire.MaxNames} }
+func someText() *cost.SizeEstimate  { return &cost.SizeEstimate{Max: maxName} }
 
 func (sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 	path := node.Path()
 	switch {
 	case len(path) == 1 && fields[path[0]] == stringList:
-		return &someNames
+		return someNames()
 	case len(path) > 0:
-		return &someText
+		return someText()
 	}
 	return nil
 }
@@ -150,9 +150,9 @@ func (sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 func (sizes) EstimateCallCost(function, _ string, _ *cost.AstNode, _ []cost.AstNode) *cost.CallEstimate {
 	switch function {
 	case "one":
-		return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Max: wire.MaxNames}, ResultSize: &someText}
+		return cost.NewCallEstimate(cost.Estimate{Max: wire.MaxNames}, someText())
 	case "local", "lookup":
-		return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Max: wire.MaxNames * maxName / 10}, ResultSize: &someNames}
+		return cost.NewCallEstimate(cost.Estimate{Max: wire.MaxNames * maxName / 10}, someNames())
 	}
 	return nil
 }

