@@ -35,7 +35,7 @@ func Open(uri string, o Options) (*File, error) {
 	case !ok:
 		return nil, fmt.Errorf("identity %q is no URI: write file:%s", uri, uri)
 	case !strings.EqualFold(scheme, "file"):
-		return nil, fmt.Errorf("identity %q: there is no identity of kind %q in this build, only file:", redact(uri), scheme)
+		return nil, fmt.Errorf("identity %q: there is no identity of kind %q in this build, only file", redact(uri), scheme)
 	}
 	u, err := url.Parse(uri)
 	if err != nil {

@@ -130,16 +130,16 @@ func FetchAuthorities(ctx context.Context, ca string, t Trust) (*Authorities, er
 	if err != nil {
 		return nil, err
 	}
-	answer, data, err := exchange(client(config), get)
+	got, err := exchange(client(config), get)
 	if err != nil {
 		return nil, explain(ctx, ca, err)
 	}
-	if answer.StatusCode != http.StatusOK {
-		return nil, refusal(ca, answer, data)
+	if got.code != http.StatusOK {
+		return nil, refusal(ca, got)
 	}
 	var list wire.Authorities
-	if err = mediaType(answer.Header, "application/json"); err == nil {
-		err = json.Unmarshal(data, &list)
+	if err = got.mustBe("application/json"); err == nil {
+		err = json.Unmarshal(got.body, &list)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: reading the CA's keys: %w", ca, err)

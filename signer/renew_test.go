@@ -39,9 +39,11 @@ func TestRenewal(t *testing.T) {
 					time.Sleep(c.useAt)
 					sign(t, s)
 				}
-				time.Sleep(40*time.Minute - time.Second - time.Since(begun))
-				if ca.count() != 1 {
-					t.Errorf("renewed before two thirds of the lifetime")
+				if early := 40*time.Minute - time.Second - time.Since(begun); early > 0 {
+					time.Sleep(early)
+					if ca.count() != 1 {
+						t.Errorf("renewed before two thirds of the lifetime")
+					}
 				}
 				time.Sleep(time.Hour - time.Since(begun))
 				if n := ca.count(); n != c.mints {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/hiddeco/sshsig"
 	"golang.org/x/crypto/ssh"
@@ -53,19 +54,19 @@ func (s *SSHMint) Issue(ctx context.Context, r *Request) (*ssh.Certificate, erro
 		return nil, &Error{CA: s.URL, Text: err.Error(), Err: err}
 	}
 	post.Header.Set("Content-Type", "application/json")
-	answer, data, err := exchange(client(config), post)
+	got, err := exchange(client(config), post)
 	if err != nil {
 		if failed := key.failure(); failed != nil {
 			return nil, &Error{Text: "the identity's key does not sign: " + failed.Error(), Final: true, Err: failed}
 		}
 		return nil, explain(ctx, s.URL, err)
 	}
-	if answer.StatusCode != http.StatusCreated {
-		return nil, refusal(s.URL, answer, data)
+	if got.code != http.StatusCreated {
+		return nil, refusal(s.URL, got)
 	}
-	cert, err := parseAnswer(answer.Header, data)
+	cert, err := parseAnswer(got)
 	if err != nil {
-		return nil, &Error{CA: s.URL, Text: "the CA's answer makes no sense: " + clean(err.Error()), Skew: skew(answer.Header), Err: err}
+		return nil, &Error{CA: s.URL, Text: "the CA's answer makes no sense: " + clean(err.Error()), Skew: skew(got.header), Err: err}
 	}
 	if err := r.Check(cert); err != nil {
 		return nil, &Error{CA: s.URL, Text: err.Error(), Err: err}
@@ -111,40 +112,53 @@ func request(r *Request, leaf []byte) ([]byte, error) {
 	return json.Marshal(body)
 }
 
+// answer is what a CA said, whole.
+type answer struct {
+	status string // "403 Forbidden"
+	code   int
+	header http.Header
+	body   []byte
+}
+
 // exchange reads at most wire.MaxBody of an answer.
-func exchange(c *http.Client, r *http.Request) (*http.Response, []byte, error) {
-	answer, err := c.Do(r)
+func exchange(c *http.Client, r *http.Request) (*answer, error) {
+	response, err := c.Do(r)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // read only
-	data, err := io.ReadAll(io.LimitReader(answer.Body, wire.MaxBody+1))
+	defer response.Body.Close() //nolint:errcheck // read only
+	body, err := io.ReadAll(io.LimitReader(response.Body, wire.MaxBody+1))
+	if err == nil {
+		// At the end of the context the connection is closed, upon which a server may
+		// end a body properly that is not whole.
+		err = r.Context().Err()
+	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if len(data) > wire.MaxBody {
-		return nil, nil, fmt.Errorf("the answer has more than %d bytes", wire.MaxBody)
+	if len(body) > wire.MaxBody {
+		return nil, fmt.Errorf("the answer has more than %d bytes", wire.MaxBody)
 	}
-	return answer, data, nil
+	return &answer{response.Status, response.StatusCode, response.Header, body}, nil
 }
 
 // parseAnswer reads the body of a 201. Request.Check says what the certificate
 // in it is worth.
-func parseAnswer(h http.Header, data []byte) (*ssh.Certificate, error) {
-	if err := mediaType(h, "application/json"); err != nil {
+func parseAnswer(got *answer) (*ssh.Certificate, error) {
+	if err := got.mustBe("application/json"); err != nil {
 		return nil, err
 	}
 	var a wire.CertificateAnswer
-	if err := json.Unmarshal(data, &a); err != nil {
+	if err := json.Unmarshal(got.body, &a); err != nil {
 		return nil, fmt.Errorf("reading it as JSON: %w", err)
 	}
 	return parseCertificate([]byte(a.Certificate))
 }
 
-func mediaType(h http.Header, want string) error {
-	got, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if err != nil || got != want {
-		return fmt.Errorf("its content type is %q, not %s", clean(h.Get("Content-Type")), want)
+func (a *answer) mustBe(mediaType string) error {
+	given := a.header.Get("Content-Type")
+	if got, _, err := mime.ParseMediaType(given); err != nil || got != mediaType {
+		return fmt.Errorf("its content type is %q, not %s", clean(given), mediaType)
 	}
 	return nil
 }
@@ -170,12 +184,15 @@ func parseCertificate(line []byte) (*ssh.Certificate, error) {
 
 // refusal reads a problem document (RFC 9457). Whatever has none is a fault of
 // the CA, or of something in front of it, that may pass.
-func refusal(ca string, answer *http.Response, data []byte) *Error {
-	e := &Error{CA: ca, Skew: skew(answer.Header)}
+func refusal(ca string, got *answer) *Error {
+	e := &Error{CA: ca, Skew: skew(got.header)}
 	var p wire.Problem
-	if mediaType(answer.Header, wire.ProblemType) != nil || json.Unmarshal(data, &p) != nil || p.Code == "" {
-		e.Text = fmt.Sprintf("the CA answered %s, as no sshmint-ca does: is the URL right, is there a proxy in front of it?", clean(answer.Status))
+	if got.mustBe(wire.ProblemType) != nil || json.Unmarshal(got.body, &p) != nil || p.Code == "" {
+		e.Text = fmt.Sprintf("the CA answered %s, as no sshmint-ca does: is the URL right, is there a proxy in front of it?", clean(got.status))
 		return e
+	}
+	if !p.Time.IsZero() {
+		e.Skew = time.Until(p.Time) // the CA's own, where Date may be a proxy's
 	}
 	e.Code, e.Text = wire.Code(clean(string(p.Code))), clean(p.Detail)
 	if e.Text == "" {
@@ -184,7 +201,7 @@ func refusal(ca string, answer *http.Response, data []byte) *Error {
 	switch p.Code {
 	case wire.RateLimited, wire.Unavailable:
 	default:
-		e.Final = answer.StatusCode >= 400 && answer.StatusCode < 500
+		e.Final = got.code >= 400 && got.code < 500
 	}
 	return e
 }
