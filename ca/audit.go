@@ -67,7 +67,7 @@ func (e Entry) line() ([]byte, error) {
 		r, n := utf8.DecodeRuneInString(s)
 		switch {
 		case r < 0x7f:
-			out = append(out, byte(r))
+			out = append(out, s[0])
 		case r < 0x10000:
 			out = fmt.Appendf(out, `\u%04x`, r)
 		default:
@@ -101,7 +101,7 @@ type Audit struct {
 	file     *os.File // nil after a fault, until the next write opens it anew
 	next     *batch
 	flushing bool // a goroutine runs flush, and has the file
-	closing  bool // it is to close the file at its end
+	closing  bool // it is to close the file before the next batch
 }
 
 type batch struct {
@@ -167,6 +167,7 @@ func (a *Audit) flush() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for a.next != nil {
+		a.obeyClose()
 		b, f := a.next, a.file
 		a.next, a.file = nil, nil // the file is ours while the lock is open
 		a.mu.Unlock()
@@ -175,7 +176,12 @@ func (a *Audit) flush() {
 		a.mu.Lock()
 		a.file = f
 	}
+	a.obeyClose()
 	a.flushing = false
+}
+
+// obeyClose does what Close could not while flush had the file.
+func (a *Audit) obeyClose() {
 	if a.closing && a.file != nil {
 		_ = a.file.Close() // synced already
 		a.file = nil

@@ -80,7 +80,9 @@ func inBubble(t *testing.T, test func(t *testing.T, s *timedServer)) {
 		go func() { s.served <- server.Serve(ctx, s.pipeListener) }()
 		test(t, s)
 		stop()
-		<-s.served
+		if err := <-s.served; err != nil {
+			t.Error(err)
+		}
 	})
 }
 
