@@ -2,15 +2,11 @@ package signer_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,26 +19,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sshmint/sshmint/internal/issuertest"
-	"github.com/sshmint/sshmint/internal/testpki"
 	"github.com/sshmint/sshmint/internal/wire"
 	"github.com/sshmint/sshmint/signer"
 )
-
-// No test must go by way of the proxies of its environment: all servers are on
-// loopback, and nothing answers at this one.
-func TestMain(m *testing.M) {
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"} {
-		if err := os.Setenv(name, "http://127.0.0.1:1"); err != nil {
-			panic(err)
-		}
-	}
-	for _, name := range []string{"NO_PROXY", "no_proxy"} {
-		if err := os.Unsetenv(name); err != nil {
-			panic(err)
-		}
-	}
-	os.Exit(m.Run())
-}
 
 func TestSSHMintConforms(t *testing.T) {
 	issuertest.Run(t, sshmint, func(_ *testing.T, ca *issuertest.CA) signer.Issuer {
@@ -74,106 +53,6 @@ func TestFailoverPassesOverALiar(t *testing.T) {
 	if _, err := m.Mint(t.Context()); err == nil || !strings.Contains(err.Error(), one.URL+": what the CA returned is refused") {
 		t.Errorf("the liar is not named: %v", err)
 	}
-}
-
-// sshmint is the protocol of docs/protocol.md, from the CA's side.
-var sshmint = issuertest.Protocol{
-	Key: func(r *http.Request) (ssh.PublicKey, error) {
-		body, err := readRequest(r)
-		if err != nil {
-			return nil, err
-		}
-		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(body.PublicKey))
-		return key, err
-	},
-	Answer: func(w http.ResponseWriter, line string) {
-		answer(w, http.StatusCreated, "application/json", &wire.CertificateAnswer{Certificate: line, Serial: "7", Rule: "staff"})
-	},
-	Refuse: func(w http.ResponseWriter, text string) {
-		answer(w, http.StatusForbidden, wire.ProblemType, &wire.Problem{Title: "Forbidden", Status: 403, Code: wire.NoRule, Detail: text})
-	},
-}
-
-func readRequest(r *http.Request) (*wire.CertificateRequest, error) {
-	if r.Method != http.MethodPost || r.URL.Path != wire.PathUserCertificates || r.Header.Get("Content-Type") != "application/json" {
-		return nil, fmt.Errorf("%s %s with %s", r.Method, r.URL.Path, r.Header.Get("Content-Type"))
-	}
-	var body wire.CertificateRequest
-	return &body, json.NewDecoder(io.LimitReader(r.Body, wire.MaxBody)).Decode(&body)
-}
-
-func answer(w http.ResponseWriter, status int, mediaType string, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	w.Header().Set("Content-Type", mediaType)
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-}
-
-// site is where a test's CA is: its TLS root, who asks, and what is asked.
-type site struct {
-	root     *testpki.CA
-	rootFile string
-	identity *issuertest.Identity
-	request  *signer.Request
-	ca       ssh.Signer
-}
-
-func newSite(t testing.TB) *site {
-	t.Helper()
-	root := testpki.NewRoot(t, "TLS root")
-	s := &site{
-		root:     root,
-		rootFile: rootFile(t, root),
-		identity: issuertest.NewIdentity(t, testpki.NewRoot(t, "People").Leaf(t, "alice")),
-		ca:       newKey(t),
-	}
-	s.request = &signer.Request{Key: newKey(t), UserCAs: []string{ssh.FingerprintSHA256(s.ca.PublicKey())}}
-	return s
-}
-
-func rootFile(t testing.TB, root *testpki.CA) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "root.pem")
-	if err := os.WriteFile(path, testpki.PEM(root.Cert), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func newKey(t testing.TB) ssh.Signer {
-	t.Helper()
-	s, err := ssh.NewSignerFromSigner(testpki.NewKey(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func (s *site) issuer(url string) *signer.SSHMint {
-	return &signer.SSHMint{URL: url, Trust: signer.Trust{Root: s.rootFile}, Identity: s.identity}
-}
-
-// honest certifies what it is asked for.
-func (s *site) honest() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, err := sshmint.Key(r)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		now := time.Now().Unix()
-		cert := &ssh.Certificate{
-			Key: key, CertType: ssh.UserCert, KeyId: "alice", ValidPrincipals: []string{"alice"},
-			ValidAfter: uint64(now - 60), ValidBefore: uint64(now + 3600), // #nosec G115 -- the present
-		}
-		if err := cert.SignCert(rand.Reader, s.ca); err != nil {
-			panic(err)
-		}
-		sshmint.Answer(w, string(ssh.MarshalAuthorizedKey(cert)))
-	})
 }
 
 // The handshake of a GET shows nobody's certificate and so needs nobody's PIN;
@@ -223,8 +102,6 @@ func TestIdentityIsShownForAMintOnly(t *testing.T) {
 		t.Errorf("%d requests over %d connections", len(all), len(remotes))
 	}
 }
-
-func line(k ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) }
 
 func TestAuthoritiesRefused(t *testing.T) {
 	s := newSite(t)
@@ -350,40 +227,6 @@ func TestClockOfTheCA(t *testing.T) {
 	}
 }
 
-// trouble is a key that does not sign.
-type trouble struct {
-	crypto.Signer
-	err error
-}
-
-func (k trouble) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, k.err }
-
-// What the key said comes through the handshake as it was said, and ends the
-// search: another CA would only ask the same person again.
-func TestKeyThatDoesNotSign(t *testing.T) {
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		s := newSite(t)
-		config := issuertest.NewServerConfig(t, s.root)
-		config.MinVersion, config.MaxVersion = version, version
-		server := issuertest.Serve(t, config, s.honest())
-		asked := 0
-		second := issuertest.NewServerConfig(t, s.root)
-		second.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { asked++; return nil, nil }
-		other := issuertest.Serve(t, second, s.honest())
-
-		s.identity.Pair.PrivateKey = trouble{testpki.NewKey(t), fmt.Errorf("asking for the PIN: %w", signer.ErrDeclined)}
-		one, two := s.issuer(server.URL), s.issuer(other.URL)
-		one.Trust.MinTLS = tls.VersionTLS12
-		_, err := (&signer.Failover{Issuers: []signer.Issuer{one, two}}).Issue(t.Context(), s.request)
-		if !errors.Is(err, signer.ErrDeclined) || asked != 0 {
-			t.Errorf("TLS %x: got %v, and another CA was asked %d times", version, err, asked)
-		}
-		if err != nil && strings.Contains(err.Error(), server.URL) {
-			t.Errorf("the CA is blamed: %v", err)
-		}
-	}
-}
-
 type noIdentity struct{ err error }
 
 func (n noIdentity) Certificate(context.Context) (*tls.Certificate, error) {
@@ -419,147 +262,5 @@ func TestWrongAtThisEnd(t *testing.T) {
 		if cert, err := c.issuer.Issue(t.Context(), s.request); err == nil || cert != nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
-	}
-}
-
-func TestWrongAtTheOtherEnd(t *testing.T) {
-	s := newSite(t)
-	now := time.Now()
-	serve := func(ca *testpki.CA, edits ...testpki.Edit) string {
-		return issuertest.Serve(t, issuertest.NewServerConfig(t, ca, edits...), s.honest()).URL
-	}
-	tls12 := issuertest.NewServerConfig(t, s.root)
-	tls12.MinVersion, tls12.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
-	picky := issuertest.NewServerConfig(t, s.root)
-	picky.ClientAuth, picky.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
-	good := serve(s.root)
-	for name, c := range map[string]struct{ url, want string }{
-		"right":                 {good, ""},
-		"TLS 1.2":               {issuertest.Serve(t, tls12, s.honest()).URL, `the CA does not speak TLS 1.3; ca.min_tls = "1.2" allows`},
-		"another name":          {serve(s.root, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"ca.example.com"}, nil }), "is for another name: ca.example.com; use one of these in ca.urls"},
-		"no name":               {serve(s.root, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, nil }), "is for another name: it names no host"},
-		"another root":          {serve(testpki.NewRoot(t, "Other")), "not signed by a root that this profile trusts (ca.root)"},
-		"root of the same name": {serve(testpki.NewRoot(t, "TLS root")), "not signed by a root that this profile trusts (ca.root)"},
-		"expired":               {serve(s.root, testpki.Dates(now.Add(-time.Hour), now.Add(-time.Minute))), "expired or not yet valid, or this computer's clock is wrong"},
-		"not yet valid":         {serve(s.root, testpki.Dates(now.Add(time.Minute), now.Add(time.Hour))), "expired or not yet valid, or this computer's clock is wrong"},
-		"clientAuth only":       {serve(s.root, testpki.EKU(x509.ExtKeyUsageClientAuth)), "incompatible key usage"},
-		"wants another client":  {issuertest.Serve(t, picky, s.honest()).URL, "the CA ended the TLS handshake: "},
-		"not TLS":               {"https://" + listen(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n") }), "does not speak TLS"},
-		"hangs up":              {"https://" + listen(t, func(net.Conn) {}), "closed the connection before its answer was complete"},
-		"nobody there":          {"https://" + closed(t), "nothing is listening there: the CA is down, or the port is wrong"},
-		"no such host":          {"https://ca.invalid:8443", "ca.invalid"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if strings.Contains(c.url, "ca.invalid") {
-				t.Setenv("NO_PROXY", "ca.invalid")
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			_, err := s.issuer(c.url).Issue(ctx, s.request)
-			if c.want == "" {
-				if err != nil {
-					t.Error(err)
-				}
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.url) {
-				t.Fatalf("got %v, want the URL and %q", err, c.want)
-			}
-			var e *signer.Error
-			if !errors.As(err, &e) || e.Final {
-				t.Errorf("another CA is not asked: %+v", e)
-			}
-		})
-	}
-	issuer := s.issuer(issuertest.Serve(t, tls12, s.honest()).URL)
-	issuer.Trust.MinTLS = tls.VersionTLS12
-	if _, err := issuer.Issue(t.Context(), s.request); err != nil {
-		t.Errorf("TLS 1.2, allowed: %v", err)
-	}
-}
-
-// listen serves each connection with f and then closes it.
-func listen(t testing.TB, f func(net.Conn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer c.Close() //nolint:errcheck // a test's connection
-				f(c)
-			})
-		}
-	})
-	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
-	return l.Addr().String()
-}
-
-// closed is an address on which nothing listens.
-func closed(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // a test's listener
-	return l.Addr().String()
-}
-
-// A CA that takes a connection, or does not even do that, and then is silent.
-func TestBlackHole(t *testing.T) {
-	s := newSite(t)
-	never, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer never.Close() //nolint:errcheck // a test's listener
-	over := make(chan struct{})
-	silent := listen(t, func(net.Conn) { <-over })
-	defer close(over)
-	mute := issuertest.Serve(t, issuertest.NewServerConfig(t, s.root), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-	good := issuertest.Serve(t, issuertest.NewServerConfig(t, s.root), s.honest())
-	for name, url := range map[string]string{"never accepts": "https://" + never.Addr().String(), "silent": "https://" + silent, "silent after the handshake": mute.URL} {
-		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			begun := time.Now()
-			_, err := s.issuer(url).Issue(ctx, s.request)
-			if err == nil || !strings.Contains(err.Error(), "the CA did not answer in time") {
-				t.Errorf("got %v", err)
-			}
-			if _, err := signer.FetchAuthorities(ctx, url, signer.Trust{Root: s.rootFile}); err == nil {
-				t.Error("a black hole has authorities")
-			}
-			if d := time.Since(begun); d > 5*time.Second {
-				t.Errorf("it took %s", d)
-			}
-			f := &signer.Failover{Issuers: []signer.Issuer{s.issuer(url), s.issuer(good.URL)}, Patience: 100 * time.Millisecond}
-			if _, err := f.Issue(t.Context(), s.request); err != nil {
-				t.Errorf("with a second CA: %v", err)
-			}
-		})
-	}
-}
-
-// The limit is the Minter's own: no caller has to bring one.
-func TestBlackHoleEndsWithinTenSeconds(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	over := make(chan struct{})
-	silent := listen(t, func(net.Conn) { <-over })
-	t.Cleanup(func() { close(over) })
-	m := &signer.Minter{Identity: s.identity, Issuer: s.issuer("https://" + silent), UserCAs: s.request.UserCAs}
-	begun := time.Now()
-	_, err := m.Signer(t.Context())
-	if d := time.Since(begun); err == nil || !strings.Contains(err.Error(), "the CA did not answer in time") || d > 15*time.Second {
-		t.Errorf("after %s: %v", d, err)
 	}
 }
