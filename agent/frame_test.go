@@ -110,6 +110,34 @@ func TestFrameBuffer(t *testing.T) {
 	}
 }
 
+// TestFramesAreWiped has a secret arrive in two pieces behind another message,
+// once within one buffer, and once outgrowing several: no copy stays in any.
+func TestFramesAreWiped(t *testing.T) {
+	for _, tt := range []struct{ before, secret, cut, reads int }{
+		{1000, 700, 1500, 2},
+		{1, 70_000, keptBuffer / 2, 5},
+	} {
+		stream := append(frame(make([]byte, tt.before)...), frame(bytes.Repeat([]byte("secret "), tt.secret/7)...)...)
+		conn := &pieces{left: [][]byte{stream[:tt.cut], stream[tt.cut:]}}
+		r := frameReader{conn: conn}
+		for range 2 {
+			message, err := r.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.consumed(message)
+		}
+		if len(conn.into) < tt.reads {
+			t.Errorf("%d reads, want %d at least", len(conn.into), tt.reads)
+		}
+		for i, b := range conn.into {
+			if at := bytes.Index(b, []byte("secret")); at >= 0 {
+				t.Errorf("the buffer of read %d has the secret at %d of %d", i, at, len(b))
+			}
+		}
+	}
+}
+
 func TestSlowFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := new(Agent)
@@ -159,9 +187,11 @@ func TestSlowFrame(t *testing.T) {
 type pieces struct {
 	net.Conn
 	left [][]byte
+	into [][]byte // the buffers that were read into
 }
 
 func (p *pieces) Read(b []byte) (int, error) {
+	p.into = append(p.into, b)
 	if len(p.left) == 0 {
 		return 0, io.EOF
 	}

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -65,3 +67,43 @@ func TestExpiredCertificate(t *testing.T) {
 		t.Errorf("refused because %q", reason)
 	}
 }
+
+// TestSameCertificateAgain has a source come with the certificate that it gave
+// before, behind another signer: the old one may be of a token that left.
+func TestSameCertificateAgain(t *testing.T) {
+	old := newAuthority(t).certify(t, newKey(t, "ed25519"), time.Hour, "alice")
+	again, err := ssh.ParsePublicKey(old.PublicKey().Marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := &source{current: goneSigner{old}}
+	a := new(Agent)
+	a.SetProfiles([]Profile{{"token", src}})
+	a.Keys(context.Background())
+	if newAttempt(a, old).granted(t) {
+		t.Fatal("a token that left signed")
+	}
+	src.set(againSigner{old, again})
+	if n := len(a.Keys(context.Background())); n != 1 {
+		t.Errorf("%d certificates are listed", n)
+	}
+	if !newAttempt(a, old).granted(t) {
+		t.Errorf("refused: %s", lastReason(a))
+	}
+	if n := len(a.set().byBlob[string(again.Marshal())]); n != 1 {
+		t.Errorf("the certificate is remembered %d times", n)
+	}
+}
+
+type goneSigner struct{ ssh.Signer }
+
+func (goneSigner) Sign(io.Reader, []byte) (*ssh.Signature, error) {
+	return nil, errors.New("the token is gone")
+}
+
+type againSigner struct {
+	ssh.Signer
+	public ssh.PublicKey
+}
+
+func (s againSigner) PublicKey() ssh.PublicKey { return s.public }
