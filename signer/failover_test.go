@@ -168,6 +168,9 @@ func TestFailoverSetsAside(t *testing.T) {
 				if first.asked.Load() != was+2 {
 					t.Error("all are set aside, and nobody was asked")
 				}
+				if f.order()[0] != 0 {
+					t.Error("one that answers again is still set aside")
+				}
 			})
 		})
 	}
@@ -198,6 +201,7 @@ func TestTurnExpiresOnce(t *testing.T) {
 		one := awaitPerson(ctx)
 		two := awaitPerson(ctx)
 		time.Sleep(time.Minute)
+		turn.expire() // the clock ran out while the prompt was being opened
 		one()
 		time.Sleep(time.Minute)
 		if slow != 0 {

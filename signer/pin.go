@@ -141,15 +141,15 @@ func FetchAuthorities(ctx context.Context, ca string, t Trust) (*Authorities, er
 	if err = got.mustBe("application/json"); err == nil {
 		err = json.Unmarshal(got.body, &list)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: reading the CA's keys: %w", ca, err)
-	}
 	var out Authorities
-	if out.User, err = authorities(list.User); err == nil {
+	if err == nil {
+		out.User, err = authorities(list.User)
+	}
+	if err == nil {
 		out.Host, err = authorities(list.Host)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: reading the CA's keys: %w", ca, err)
+		return nil, &Error{CA: ca, Text: "reading the CA's keys: " + clean(err.Error()), Err: err}
 	}
 	return &out, nil
 }

@@ -66,13 +66,13 @@ func TestIdentityIsShownForAMintOnly(t *testing.T) {
 	type seen struct {
 		method, remote string
 		shown          int
-		resumed        bool
+		resumed, kept  bool
 	}
 	var mu sync.Mutex
 	var all []seen
 	server := issuertest.Serve(t, issuertest.NewServerConfig(t, s.root), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		all = append(all, seen{r.Method, r.RemoteAddr, len(r.TLS.PeerCertificates), r.TLS.DidResume})
+		all = append(all, seen{r.Method, r.RemoteAddr, len(r.TLS.PeerCertificates), r.TLS.DidResume, !r.Close})
 		mu.Unlock()
 		if r.Method == http.MethodGet {
 			answer(w, http.StatusOK, "application/json", &authorities)
@@ -93,8 +93,8 @@ func TestIdentityIsShownForAMintOnly(t *testing.T) {
 	remotes := map[string]bool{}
 	for _, c := range all {
 		want := map[string]int{http.MethodGet: 0, http.MethodPost: 1}[c.method]
-		if c.shown != want || c.resumed {
-			t.Errorf("%s: %d certificates were shown, resumed %v", c.method, c.shown, c.resumed)
+		if c.shown != want || c.resumed || c.kept {
+			t.Errorf("%s: %d certificates were shown, resumed %v, kept open %v", c.method, c.shown, c.resumed, c.kept)
 		}
 		remotes[c.remote] = true
 	}
@@ -117,6 +117,7 @@ func TestAuthoritiesRefused(t *testing.T) {
 		"certificate":  {"application/json", fmt.Sprintf(`{"user":[{"key":%q}]}`, line(&cert)), "a certificate is no CA key"},
 		"options":      {"application/json", fmt.Sprintf(`{"user":[{"key":%q}]}`, "cert-authority "+good), "more than a key"},
 		"two keys":     {"application/json", fmt.Sprintf(`{"host":[{"key":%q}]}`, good+"\n"+good), "more than a key"},
+		"an escape":    {"application/json", `{"user":[{"key":"ssh-ed25519 AAAABBtbMzFt"}]}`, "unknown key algorithm: [31"},
 		"no key":       {"application/json", `{"host":[{"key":"ssh-ed25519"}]}`, "reading the CA's keys"},
 		"no JSON":      {"application/json", `<html>`, "reading the CA's keys"},
 		"content type": {"text/html", fmt.Sprintf(`{"user":[{"key":%q}]}`, good), "content type"},

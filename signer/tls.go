@@ -27,7 +27,7 @@ type Trust struct {
 }
 
 func (t Trust) config() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: t.MinTLS, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true}
+	c := &tls.Config{MinVersion: t.MinTLS, NextProtos: []string{"http/1.1"}}
 	if c.MinVersion == 0 {
 		c.MinVersion = tls.VersionTLS13
 	}
@@ -78,13 +78,18 @@ func present(ctx context.Context, c *tls.Config, identity *tls.Certificate) *pat
 // of the last one, of which crypto/tls leaves only the text.
 type patient struct {
 	crypto.Signer
-	ctx context.Context
-	err atomic.Pointer[error]
+	ctx     context.Context
+	waiting atomic.Int32 // signatures that were begun and are not there yet
+	err     atomic.Pointer[error]
 }
+
+var errNoAnswer = errors.New("a PIN or a touch was waited for, and none came in time")
 
 func (p *patient) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	done := awaitPerson(p.ctx)
 	defer done()
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
 	signature, err := p.Signer.Sign(rand, digest, opts)
 	if err != nil {
 		p.err.Store(&err)
@@ -92,10 +97,12 @@ func (p *patient) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([
 	return signature, err
 }
 
-// failure is why the key did not sign, or nil. Where the time ran out meanwhile
-// that is the reason, not what the key said when it was interrupted.
+// failure is why the key did not sign, or nil.
 func (p *patient) failure() error {
-	if err := p.err.Load(); err != nil && p.ctx.Err() == nil {
+	switch err := p.err.Load(); {
+	case p.waiting.Load() > 0, err != nil && errors.Is(*err, context.DeadlineExceeded):
+		return errNoAnswer
+	case err != nil:
 		return *err
 	}
 	return nil

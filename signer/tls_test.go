@@ -11,8 +11,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/sshmint/sshmint/internal/issuertest"
 	"github.com/sshmint/sshmint/internal/testpki"
@@ -26,6 +29,82 @@ type trouble struct {
 }
 
 func (k trouble) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, k.err }
+
+type neverAsked struct{ asked atomic.Bool }
+
+func (n *neverAsked) Issue(context.Context, *signer.Request) (*ssh.Certificate, error) {
+	n.asked.Store(true)
+	return nil, errors.New("it should not have been asked")
+}
+
+// stuck is a key that waits for a person who is not there.
+type stuck struct {
+	crypto.Signer
+	over <-chan struct{}
+}
+
+func (k stuck) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	<-k.over
+	return nil, errors.New("interrupted")
+}
+
+func TestNobodyTypesThePIN(t *testing.T) {
+	s := newSite(t)
+	server := issuertest.Serve(t, issuertest.NewServerConfig(t, s.root), s.honest())
+	over := make(chan struct{})
+	defer close(over)
+	s.identity.Pair.PrivateKey = stuck{testpki.NewKey(t), over}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := s.issuer(server.URL).Issue(ctx, s.request)
+	if err == nil || !strings.Contains(err.Error(), "a PIN or a touch was waited for, and none came in time") || strings.Contains(err.Error(), server.URL) {
+		t.Errorf("the CA is blamed: %v", err)
+	}
+}
+
+// unhurried takes as long as a person does, to open the identity and to sign.
+type unhurried struct {
+	crypto.Signer
+	identity    *issuertest.Identity
+	open, touch time.Duration
+}
+
+func (u *unhurried) Certificate(context.Context) (*tls.Certificate, error) {
+	time.Sleep(u.open)
+	pair := u.identity.Pair
+	pair.PrivateKey = u
+	return &pair, nil
+}
+
+func (u *unhurried) NeedsPerson() bool { return true }
+
+func (u *unhurried) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	time.Sleep(u.touch)
+	return u.Signer.Sign(r, digest, opts)
+}
+
+// While a person looks for the card no other CA is asked, which would prompt
+// for the same PIN again.
+func TestAPersonsTimeIsNotTheCAs(t *testing.T) {
+	s := newSite(t)
+	key, ok := s.identity.Pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		t.Fatal("the identity has no key")
+	}
+	server := issuertest.Serve(t, issuertest.NewServerConfig(t, s.root), s.honest())
+	for name, person := range map[string]*unhurried{
+		"opening": {key, s.identity, 2 * time.Second, 0},
+		"signing": {key, s.identity, 0, 2 * time.Second},
+	} {
+		one := s.issuer(server.URL)
+		one.Identity = person
+		second := &neverAsked{}
+		f := &signer.Failover{Issuers: []signer.Issuer{one, second}, Patience: time.Second}
+		if _, err := f.Issue(t.Context(), s.request); err != nil || second.asked.Load() {
+			t.Errorf("%s: %v, and the second CA was asked: %v", name, err, second.asked.Load())
+		}
+	}
+}
 
 // What the key said comes through the handshake as it was said, and ends the
 // search: another CA would only ask the same person again.

@@ -88,6 +88,7 @@ var lies = []lie{
 	{name: "comma", want: `principal "alice,staff", which no server can match`, edit: principals("alice,staff")},
 	{name: "newline", want: `principal "alice root", which no server can match`, edit: principals("alice\nroot")},
 	{name: "blank", want: `principal "alice staff", which no server can match`, edit: principals("alice staff")},
+	{name: "DEL", want: "which no server can match", edit: principals("alice\x7f")},
 	{name: "NUL", want: "which no server can match", edit: principals("alice\x00")},
 	{name: "257 principals", want: "names 257 principals, and sshd reads no more than 256", edit: principals(strings.Fields(strings.Repeat("alice ", 257))...)},
 	{name: "expired", want: "the certificate expired at", edit: dates(-time.Hour, -time.Second)},
