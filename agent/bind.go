@@ -48,6 +48,22 @@ func (b *bindings) kind() connectionKind {
 	return bound
 }
 
+var (
+	errForwarded  = errors.New("the connection is forwarded")
+	errBindFailed = errors.New("a session-bind failed on the connection, so that it counts as forwarded")
+)
+
+// remote returns why the connection is not to be taken for a local one, or nil.
+func (b *bindings) remote() error {
+	switch {
+	case b.failed:
+		return errBindFailed
+	case b.kind() == forwarded:
+		return errForwarded
+	}
+	return nil
+}
+
 // bind records a session if the host key signed for it. A bind that is refused
 // leaves its mark: it may be of somebody who would rather look local.
 func (b *bindings) bind(body []byte) error {
@@ -125,7 +141,7 @@ func verifyCertificate(cert *ssh.Certificate, blob []byte) error {
 // Without a bind nothing speaks against it.
 func (b *bindings) check(q authRequest) error {
 	if b.failed {
-		return errors.New("a session-bind failed on the connection")
+		return errBindFailed
 	}
 	if len(b.hops) == 0 {
 		return nil

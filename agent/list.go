@@ -45,6 +45,7 @@ func (s *session) list(ctx context.Context) error {
 		count++
 	}
 	binary.BigEndian.PutUint32(s.out[5:], count)
+	clear(offered) // an idle connection must not keep keys that were forgotten
 	return nil
 }
 
@@ -59,9 +60,9 @@ func (s *session) offer(ctx context.Context) []*minted {
 	s.listed = s.listed[:0]
 	var missing []*profile
 	for _, p := range a.set().profiles {
-		if why := s.hidden(p); why != "" {
+		if why := s.hidden(p); why != nil {
 			a.notes.hide(p.Name, why)
-			a.log().Info("profile hidden from a list", "pid", s.peer.pid, "profile", p.Name, "why", why)
+			a.log().Info("profile hidden from a list", "pid", s.peer.pid, "profile", p.Name, "why", why.Error())
 			continue
 		}
 		m := a.current(p)

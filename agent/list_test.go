@@ -247,6 +247,19 @@ func TestComment(t *testing.T) {
 	}
 }
 
+// TestListKeepsNothing looks into a connection that is idle after a list: the
+// keys that it was told of may be forgotten while it is open.
+func TestListKeepsNothing(t *testing.T) {
+	a, _ := warm(t)
+	s := &session{agent: a}
+	ask(s, msgRequestIdentities)
+	for _, m := range s.listed[:cap(s.listed)] {
+		if m != nil {
+			t.Error("the connection keeps a key")
+		}
+	}
+}
+
 // TestListAllocates keeps the list of a warm agent cheap.
 func TestListAllocates(t *testing.T) {
 	a, _ := warm(t)

@@ -118,8 +118,8 @@ func (s *session) unlock(ctx context.Context, body []byte) error {
 // password reads a lock or unlock request. OpenSSH's agent ends itself when a
 // lock request cannot be read; here the client is told that nothing is locked.
 func (s *session) password(body []byte) ([]byte, error) {
-	if s.binds.kind() == forwarded {
-		return nil, errForwarded
+	if err := s.binds.remote(); err != nil {
+		return nil, err
 	}
 	r := reader{rest: body}
 	password := r.string()

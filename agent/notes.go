@@ -72,9 +72,10 @@ func (a *Agent) refuse(peer peer, asked string, reason error) {
 	n.refused++
 }
 
-func (n *notes) hide(profile, reason string) {
+func (n *notes) hide(profile string, why error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	reason := why.Error()
 	key := [2]string{profile, reason}
 	h := n.hidden[key]
 	if h == nil {

@@ -18,8 +18,8 @@ func (s *session) remove(body []byte) error {
 }
 
 func (s *session) removeAll() error {
-	if s.binds.kind() == forwarded {
-		return errForwarded
+	if err := s.binds.remote(); err != nil {
+		return err
 	}
 	s.agent.Forget()
 	s.agent.log().Info("all profiles forgotten", "pid", s.peer.pid)
@@ -30,8 +30,8 @@ func (s *session) removeAll() error {
 // right after removeAll; to forget once more would drop what somebody has minted
 // in between.
 func (s *session) removeAllV1() error {
-	if s.binds.kind() == forwarded {
-		return errForwarded
+	if err := s.binds.remote(); err != nil {
+		return err
 	}
 	return s.succeed()
 }

@@ -186,19 +186,12 @@ func TestOtherUser(t *testing.T) {
 		if err != nil {
 			t.Fatalf("connecting: %v", err)
 		}
-		_, err = xagent.NewClient(conn).List()
-		t.Logf("connected, list: %v", err)
+		answer, err := readFrame(conn)
+		t.Logf("connected, read % x: %v", answer, err)
 		return
 	}
 	if runtime.GOOS == "windows" || os.Getuid() != 0 {
 		t.Skip("needs root, to become another user")
-	}
-	a := new(Agent)
-	path := serve(t, a)
-	for name, mode := range map[string]os.FileMode{filepath.Dir(path): 0o711, path: 0o666} {
-		if err := os.Chmod(name, mode); err != nil {
-			t.Fatal(err)
-		}
 	}
 	// The other user may not reach the test's own binary.
 	dir := socketDir(t)
@@ -210,17 +203,46 @@ func TestOtherUser(t *testing.T) {
 	if err := errors.Join(os.WriteFile(exe, binary, 0o755), os.Chmod(dir, 0o755), os.Chmod(exe, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, "-test.run=^TestOtherUser$", "-test.v")
-	cmd.Env = []string{"AGENT_TEST_CONNECT=" + path, "TMPDIR=" + dir}
-	cmd.Dir = "/"
-	becomeNobody(cmd)
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "connected, list: agent: client error") {
-		t.Errorf("as another user: %v\n%s", err, out)
+	isTurnedAway := func(path string) {
+		t.Helper()
+		if err := errors.Join(os.Chmod(filepath.Dir(path), 0o711), os.Chmod(path, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(exe, "-test.run=^TestOtherUser$", "-test.v")
+		cmd.Env = []string{"AGENT_TEST_CONNECT=" + path, "TMPDIR=" + dir}
+		cmd.Dir = "/"
+		becomeNobody(cmd)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "connected, read : EOF") {
+			t.Errorf("as another user: %v\n%s", err, out)
+		}
 	}
+
+	a := new(Agent)
+	isTurnedAway(serve(t, a))
 	r := a.Refusals()
 	if len(r) != 1 || r[0].Asked != "connect" || !strings.Contains(r[0].Reason, "runs as user 65534") {
 		t.Errorf("refusals: %+v", r)
+	}
+
+	l, err := Listen(filepath.Join(socketDir(t), "control"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan error, 1)
+	go func() {
+		conn, err := OwnUser(l).Accept()
+		if err == nil {
+			_, err = conn.Write(frame(msgSuccess))
+		}
+		accepted <- err
+	}()
+	isTurnedAway(l.Addr().String())
+	if answer, err := readFrame(dial(t, l.Addr().String())); err != nil || answer[0] != msgSuccess {
+		t.Errorf("as the same user: % x, %v", answer, err)
+	}
+	if err := errors.Join(<-accepted, l.Close()); err != nil {
+		t.Error(err)
 	}
 }
 

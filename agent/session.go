@@ -19,10 +19,7 @@ type session struct {
 	listed []*minted
 }
 
-var (
-	errLocked    = errors.New("the agent is locked")
-	errForwarded = errors.New("the connection is forwarded")
-)
+var errLocked = errors.New("the agent is locked")
 
 // handle returns the answer to one request as a frame, valid until the next
 // call.
@@ -85,12 +82,9 @@ func (s *session) succeed() error {
 }
 
 // hidden returns why this connection may not see, use or drop what the profile
-// minted, or "". Everything that touches a minted key asks it.
-func (s *session) hidden(*profile) string {
-	if s.binds.kind() == forwarded {
-		return errForwarded.Error()
-	}
-	return ""
+// minted, or nil. Everything that touches a minted key asks it.
+func (s *session) hidden(*profile) error {
+	return s.binds.remote()
 }
 
 // find returns the minted key that a certificate or plain key names, if this
@@ -99,9 +93,9 @@ func (s *session) find(blob []byte) (*minted, error) {
 	err := errors.New("the key is not one that this agent minted")
 	for _, m := range s.agent.set().byBlob[string(blob)] {
 		switch why := s.hidden(m.profile); {
-		case why != "":
+		case why != nil:
 			s.agent.notes.hide(m.profile.Name, why)
-			err = fmt.Errorf("profile %s is hidden: %s", m.profile.Name, why)
+			err = fmt.Errorf("profile %s is hidden: %w", m.profile.Name, why)
 		case m.expired(time.Now()):
 			err = fmt.Errorf("the certificate of profile %s has expired", m.profile.Name)
 		default:
