@@ -110,10 +110,10 @@ type batch struct {
 	err   error // to be read when done is closed
 }
 
-// OpenAudit opens the log at path, and makes it if there is none.
-func OpenAudit(path string) (*Audit, error) {
-	a := &Audit{path: path}
-	f, err := openAudit(path)
+// OpenAudit opens the log in a CA's folder, and makes it if there is none.
+func OpenAudit(dir string) (*Audit, error) {
+	a := &Audit{path: filepath.Join(dir, fileAudit)}
+	f, err := openAudit(a.path)
 	if err != nil {
 		return nil, err
 	}

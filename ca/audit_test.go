@@ -13,13 +13,13 @@ import (
 
 func openTestAudit(t *testing.T) (*Audit, string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), fileAudit)
-	a, err := OpenAudit(path)
+	dir := t.TempDir()
+	a, err := OpenAudit(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.Close() })
-	return a, path
+	return a, filepath.Join(dir, fileAudit)
 }
 
 func auditLines(t *testing.T, path string) []string {
@@ -117,7 +117,7 @@ func TestAuditAfterACrash(t *testing.T) {
 	if err := os.WriteFile(path, []byte(`{"request":"whole"}`+"\n"+`{"request":"to`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a, err := OpenAudit(path)
+	a, err := OpenAudit(filepath.Dir(path))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,11 +50,6 @@ func OpenAuthority(dir string, audit *Audit, log *slog.Logger) (*Authority, erro
 	return a, nil
 }
 
-// OpenFolderAudit opens the audit log of the folder dir.
-func OpenFolderAudit(dir string) (*Audit, error) {
-	return OpenAudit(filepath.Join(dir, fileAudit))
-}
-
 // readSigner reads an SSH CA key in OpenSSH's form. One of RSA signs with
 // SHA-512: the plain algorithm of an RSA key is SHA-1, which sshd refuses.
 func readSigner(path string) (ssh.Signer, error) {

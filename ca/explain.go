@@ -49,7 +49,7 @@ type TrustOutcome struct {
 	Trust    string `json:"trust"`
 	Verified bool   `json:"verified"`
 	// Constrained: an issuer has name constraints, so rules see no CN, OU,
-	// subject, UPN and SID.
+	// subject, UPN, FASC-N and SID.
 	Constrained bool   `json:"constrained,omitempty"`
 	Code        string `json:"code,omitempty"`
 	Detail      string `json:"detail,omitempty"`

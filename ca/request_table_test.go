@@ -314,7 +314,7 @@ func checkTwin(t *testing.T, d *draft, answer *wire.CertificateAnswer) {
 			t.Errorf("the certificate has principal %q", p)
 		}
 	}
-	if lifetime := cert.ValidBefore - cert.ValidAfter; lifetime > uint64((wire.MaxValidity+backdate).Seconds()) {
+	if lifetime := cert.ValidBefore - cert.ValidAfter; lifetime > uint64((wire.MaxValidity + backdate).Seconds()) {
 		t.Errorf("the certificate lives %d s", lifetime)
 	}
 }
@@ -329,4 +329,3 @@ func tamperedProof(d *draft) {
 	block.Bytes[len(block.Bytes)-5] ^= 1
 	d.body["proof"] = string(pem.EncodeToMemory(block))
 }
-

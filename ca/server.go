@@ -51,7 +51,7 @@ type serving struct {
 
 // NewServer opens the folder dir.
 func NewServer(dir string, log *slog.Logger) (*Server, error) {
-	audit, err := OpenFolderAudit(dir)
+	audit, err := OpenAudit(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func TestSerialsAreRandom(t *testing.T) {
 // mintLocally is what sshmint-ca sign does.
 func mintLocally(t *testing.T, c *testCA, req *Request) (*Minted, error) {
 	t.Helper()
-	audit, err := OpenFolderAudit(c.dir)
+	audit, err := OpenAudit(c.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

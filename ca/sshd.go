@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -43,17 +44,18 @@ func WriteSSHDConfig(w io.Writer, dir, sshdDir string) error {
 	if err := ensureKRL(filepath.Join(dir, fileKRL)); err != nil {
 		return err
 	}
+	// On servers a path has slashes, whatever this system has.
 	at, local := sshdDir, sshdDir == ""
 	if local {
-		at = dir
+		at = filepath.ToSlash(dir)
 		if err := os.Mkdir(filepath.Join(dir, filePrincipals), 0o755); err != nil && !errors.Is(err, fs.ErrExist) { // #nosec G301 -- sshd reads it as the user who logs in
 			return fmt.Errorf("making the folder of principals files: %w", err)
 		}
 	}
-	if !filepath.IsAbs(at) || strings.ContainsAny(at, "\"\\\n\r\x00") {
+	if !local && !path.IsAbs(at) || strings.ContainsAny(at, "\"\\\n\r\x00") {
 		return fmt.Errorf("%q cannot stand in sshd_config: an absolute path without quotes is needed", at)
 	}
-	_, err = io.WriteString(w, sshdFragment(dir, at, user, host)+strings.Join(unreachable(at, local), ""))
+	_, err = io.WriteString(w, sshdFragment(dir, at, local, user, host)+unreachable(at, local))
 	return err
 }
 
@@ -65,8 +67,8 @@ func ensureKRL(path string) error {
 	return err
 }
 
-func sshdFragment(dir, at string, user, host ssh.PublicKey) string {
-	principals := filepath.Join(at, filePrincipals)
+func sshdFragment(dir, at string, local bool, user, host ssh.PublicKey) string {
+	principals := path.Join(at, filePrincipals)
 	s := fmt.Sprintf(`# sshd_config lines for a server that takes the certificates of this CA
 # (user CA key %s).
 # Put all of this into a file in /etc/ssh/sshd_config.d/, then: sshd -t, and reload sshd.
@@ -76,11 +78,11 @@ AuthorizedPrincipalsFile %s
 RevokedKeys %s
 
 `, ssh.FingerprintSHA256(user),
-		sshdArg(filepath.Join(at, fileUserCA+".pub")),
+		sshdArg(path.Join(at, fileUserCA+".pub")),
 		sshdArg(strings.ReplaceAll(principals, "%", "%%")+"/%u"),
-		sshdArg(filepath.Join(at, fileKRL)))
+		sshdArg(path.Join(at, fileKRL)))
 
-	if at == dir {
+	if local {
 		s += fmt.Sprintf(`# The paths are of the machine that the CA is on. For another server:
 #   sshmint-ca sshd-config --dir %s --sshd-dir /etc/ssh/sshmint
 #
@@ -105,7 +107,7 @@ RevokedKeys %s
 # For clients to know servers by host certificates of this CA, without asking,
 # one line in their known_hosts, with your servers' names for the pattern:
 #   @cert-authority *.example.com %[4]s
-`, shellArg(filepath.Join(principals, "alice")), shellArg(filepath.Join(principals, "postgres")), shellArg(filepath.Join(principals, "root")), authorizedKey(host))
+`, shellArg(path.Join(principals, "alice")), shellArg(path.Join(principals, "postgres")), shellArg(path.Join(principals, "root")), authorizedKey(host))
 }
 
 // sshdArg quotes an argument the way sshd_config(5) wants it.
@@ -124,27 +126,28 @@ func shellArg(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// unreachable says why sshd would not read principals files below path: it
-// does so as the user who logs in, and with StrictModes only where nobody else
-// can write.
-func unreachable(path string, local bool) []string {
+// unreachable says, in comments, why sshd would not read principals files
+// below dir: it does so as the user who logs in, and with StrictModes only
+// where nobody else can write.
+func unreachable(dir string, local bool) (notes string) {
 	if !local || runtime.GOOS == "windows" {
-		return nil
+		return ""
 	}
-	var notes []string
-	for p := path; ; p = filepath.Dir(p) {
-		info, err := os.Stat(p)
+	for {
+		info, err := os.Stat(dir)
 		if err != nil {
 			return notes
 		}
 		if info.Mode().Perm()&0o001 == 0 {
-			notes = append(notes, fmt.Sprintf("# Note: %s is closed to other users, as whom sshd reads the principals files.\n", p))
+			notes += fmt.Sprintf("# Note: %s is closed to other users, as whom sshd reads the principals files.\n", dir)
 		}
 		if info.Mode().Perm()&0o022 != 0 {
-			notes = append(notes, fmt.Sprintf("# Note: others can write %s, so with StrictModes sshd ignores files below it.\n", p))
+			notes += fmt.Sprintf("# Note: others can write %s, so with StrictModes sshd ignores files below it.\n", dir)
 		}
-		if p == filepath.Dir(p) {
+		above := filepath.Dir(dir)
+		if above == dir {
 			return notes
 		}
+		dir = above
 	}
 }

@@ -96,7 +96,7 @@ func writeExplanation(w io.Writer, x *ca.Explanation) error {
 		case !o.Verified:
 			row(o.Trust, o.Code+": "+shown(o.Detail))
 		case o.Constrained:
-			row(o.Trust, "verified; an issuer has name constraints, so rules see no CN, OU, subject, UPN and SID")
+			row(o.Trust, "verified; an issuer has name constraints, so rules see no CN, OU, subject, UPN, FASC-N and SID")
 		default:
 			row(o.Trust, "verified")
 		}

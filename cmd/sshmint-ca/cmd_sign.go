@@ -34,7 +34,7 @@ func signCommand() *cli.Command {
 			if err := fillRequest(c, req); err != nil {
 				return err
 			}
-			audit, err := ca.OpenFolderAudit(dir)
+			audit, err := ca.OpenAudit(dir)
 			if err != nil {
 				return err
 			}
