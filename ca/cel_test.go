@@ -45,6 +45,7 @@ func TestExpressions(t *testing.T) {
 		{`local(cert.emails, "corp.example")`, "alice"},
 		{`local(cert.emails, "CORP.example")`, "alice"},
 		{`local([], "corp.example")`, ""},
+		{`local(cert.emails, "b@corp.example")`, ""},
 		{`local(["@corp.example", "x"], "corp.example")`, "<>"},
 		{`lookup("roles", cert.upns + ["y"])`, "role-x role-y"},
 		{`lookup("roles", cert.dns_names)`, ""},

@@ -119,7 +119,7 @@ func (t *trust) verify(presented []*x509.Certificate, leaf *Leaf, now time.Time)
 	var best *verified
 	var first *Refusal
 	for _, chain := range chains {
-		if r := t.checkChain(chain, leaf, now); r != nil {
+		if r := t.checkChain(chain, now); r != nil {
 			r.Trust = t.name
 			if first == nil {
 				first = r

@@ -23,7 +23,7 @@ const (
 
 // checkChain looks at what x509's Verify was not asked: dates, then strength,
 // then usages.
-func (t *trust) checkChain(chain []*x509.Certificate, leaf *Leaf, now time.Time) *Refusal {
+func (t *trust) checkChain(chain []*x509.Certificate, now time.Time) *Refusal {
 	for i, c := range chain {
 		if r := checkDates(c, i == 0, now); r != nil {
 			return r

@@ -177,3 +177,43 @@ func TestVerifyChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// The root may have the constraints too.
+func TestRootConstrainsURIs(t *testing.T) {
+	root := testpki.NewRoot(t, "Root", onlyCorpHosts)
+	p := corpPolicy(t, anyone, root.Cert)
+	for uri, ok := range map[string]bool{
+		"spiffe://h.corp.example.com/a": true,
+		"spiffe://h.evil.example/a":     false,
+		"urn:uuid:1":                    false, // no host to hold against them
+	} {
+		_, err := p.Decide(t.Context(), root.Leaf(t, "", testpki.SAN(testpki.URIName(uri))).Chain, time.Now())
+		if ok && err != nil {
+			t.Errorf("%s: %v", uri, err)
+		}
+		if !ok && refusal(t, err).Code != wire.UntrustedIssuer {
+			t.Errorf("%s: %v", uri, err)
+		}
+	}
+}
+
+// What x509 refuses by itself today is refused all the same if it ever passes:
+// a signature with SHA-1, and a root of version 1, which cannot say that it is
+// an authority, in place of a leaf.
+func TestCheckChainAlone(t *testing.T) {
+	root := testpki.NewRoot(t, "Root")
+	tr := &trust{name: "corp", roots: []*x509.Certificate{root.Cert}, eku: []string{"1.3.6.1.5.5.7.3.2"}}
+	weak := root.Leaf(t, "alice", algorithm(x509.ECDSAWithSHA1)).Leaf()
+	if r := tr.checkChain([]*x509.Certificate{weak, root.Cert}, time.Now()); r == nil || r.Code != wire.WrongUsage || !strings.Contains(r.Detail, "SHA1") {
+		t.Errorf("SHA-1: %+v", r)
+	}
+	old := *root.Cert
+	old.Version, old.BasicConstraintsValid, old.IsCA, old.Extensions = 1, false, false, nil
+	if r := tr.checkChain([]*x509.Certificate{&old}, time.Now()); r == nil || r.Code != wire.WrongUsage || !strings.Contains(r.Detail, "authority") {
+		t.Errorf("a root: %+v", r)
+	}
+	good := root.Leaf(t, "alice").Leaf()
+	if r := tr.checkChain([]*x509.Certificate{good, root.Cert}, time.Now()); r != nil {
+		t.Errorf("without a flaw: %+v", r)
+	}
+}
