@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sshmint/sshmint/internal/buildinfo"
 	"github.com/sshmint/sshmint/internal/control"
 )
 
@@ -19,9 +20,9 @@ var _ control.Agent = (*daemon)(nil)
 
 // Status tells all that a person might ask. It asks nobody for a PIN.
 func (d *daemon) Status(ctx context.Context) *control.Status {
-	number, _ := build()
+
 	s := &control.Status{
-		Version: number, PID: os.Getpid(), Started: d.started, Socket: d.socket, Locked: d.agent.Locked(),
+		Version: buildinfo.Version(version), PID: os.Getpid(), Started: d.started, Socket: d.socket, Locked: d.agent.Locked(),
 		Profiles: []control.Profile{},
 	}
 	d.mu.Lock()

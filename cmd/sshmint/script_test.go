@@ -142,6 +142,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"freeport":   freePort,
 	"blackhole":  blackHole,
 	"impostor":   impostor,
+	"clockca":    clockCA,
 	"within":     within,
 	"until":      until,
 	"edit":       edit,

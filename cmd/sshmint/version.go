@@ -1,11 +1,11 @@
 package main
 
 import (
-	"fmt"
-	"runtime"
-	"runtime/debug"
+	"io"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/sshmint/sshmint/internal/buildinfo"
 )
 
 // version is set by a release's linker flags; else the build information tells.
@@ -19,30 +19,8 @@ func versionCommand() *cli.Command {
 			if err := args(c, 0, "takes no argument"); err != nil {
 				return err
 			}
-			number, commit := build()
-			_, err := fmt.Fprintf(c.App.Writer, "sshmint %s\ncommit %s\n%s %s/%s\n", number, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := io.WriteString(c.App.Writer, buildinfo.Text("sshmint", version))
 			return err
 		},
 	}
-}
-
-func build() (number, commit string) {
-	number, commit = version, "unknown"
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return number, commit
-	}
-	if number == "" {
-		number = info.Main.Version
-	}
-	dirty := ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			commit = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = " (modified)"
-		}
-	}
-	return number, commit + dirty
 }
