@@ -187,6 +187,29 @@ func TestForget(t *testing.T) {
 	})
 }
 
+// forgetful has the Minter forget when it is asked, which is after a mint was
+// launched and before it has a key.
+type forgetful struct {
+	somebody
+	m *Minter
+}
+
+func (f forgetful) NeedsPerson() bool {
+	f.m.Forget()
+	return false
+}
+
+func TestForgetBeforeTheKeyIsMade(t *testing.T) {
+	m := newOffice(t, time.Hour).minter()
+	m.Identity = forgetful{m: m}
+	if _, err := m.Signer(t.Context()); !errors.Is(err, ErrForgotten) {
+		t.Errorf("got %v", err)
+	}
+	if m.key != nil || m.Current() != nil {
+		t.Error("what was forgotten left a key")
+	}
+}
+
 func TestForgetDuringAMint(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
 		t.Run(fmt.Sprintf("deaf CA %v", deaf), func(t *testing.T) {

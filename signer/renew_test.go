@@ -64,6 +64,10 @@ func TestRenewal(t *testing.T) {
 					t.Errorf("%d mints with nobody there", n)
 				}
 				sign(t, s) // whether it has expired is for its user to look at
+				synctest.Wait()
+				if n := ca.count(); n != c.mints {
+					t.Error("what has expired was renewed in the background")
+				}
 			})
 		})
 	}

@@ -202,7 +202,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		status := http.StatusForbidden
 		if !final {
-			status = http.StatusServiceUnavailable
+			status = http.StatusTooManyRequests // not the status decides, but the code
 		}
 		server := issuertest.Serve(t, issuertest.NewServerConfig(t, s.root), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, status, wire.ProblemType, &wire.Problem{Code: code, Detail: "because", Time: time.Now()})
