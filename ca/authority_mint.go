@@ -48,14 +48,13 @@ func (a *Authority) begin(source string) *attempt {
 
 // decide asks the policy what the identity may have.
 func (t *attempt) decide(ctx context.Context, chain []*x509.Certificate) (*Grant, error) {
-	if len(chain) == 0 {
-		return nil, &Refusal{Code: wire.IdentityRequired, Detail: "an X.509 client certificate is needed, and none was sent"}
-	}
 	g, err := t.authority.policy.Decide(ctx, chain, time.Now())
-	if err != nil {
+	if err != nil && len(chain) > 0 {
 		// Where the leaf is malformed this is all that there is to say of it.
 		t.entry.X509Subject, t.entry.X509Issuer = chain[0].Subject.String(), chain[0].Issuer.String()
 		t.entry.X509Serial = chain[0].SerialNumber.Text(16)
+	}
+	if err != nil {
 		return nil, err
 	}
 	t.entry.Rule, t.entry.Trust, t.entry.Person = g.Rule, g.Trust, g.Person

@@ -30,6 +30,10 @@ const (
 	maxConnsAddress = 256
 )
 
+// warnBefore is how long before its end a certificate that nobody renews for
+// us is worth a warning.
+const warnBefore = 30 * 24 * time.Hour
+
 // A Server is the HTTP face of the Authority of one folder: docs/protocol.md.
 type Server struct {
 	dir     string
@@ -79,6 +83,9 @@ func (s *Server) open() (*serving, error) {
 	id, err := openServerIdentity(s.dir, a.Config, time.Now())
 	if err != nil {
 		return nil, err
+	}
+	if end := id.notAfter(); time.Until(end) < warnBefore {
+		s.log.Warn("the server's TLS root or certificate ends soon, and clients with it", "not_after", end)
 	}
 	return &serving{
 		authority: a, identity: id,

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sshmint/sshmint/internal/testpki"
 	"github.com/sshmint/sshmint/internal/wire"
@@ -273,5 +275,30 @@ func TestServerCertificateFromElsewhere(t *testing.T) {
 	}
 	if _, err = Check(c.dir, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a key that others can read: %v", err)
+	}
+}
+
+func TestWarnsOfTheEndOfItsCertificate(t *testing.T) {
+	c := newTestCA(t, "")
+	for _, row := range []struct {
+		left time.Duration
+		warn bool
+	}{{warnBefore - time.Hour, true}, {warnBefore + time.Hour, false}} {
+		id := testpki.NewRoot(t, "public root").Leaf(t, "ca.example.com",
+			testpki.Dates(time.Now().Add(-time.Hour), time.Now().Add(row.left)), testpki.EKU(x509.ExtKeyUsageServerAuth))
+		c.write(t, "server.pem", string(testpki.PEM(id.Chain...)))
+		c.write(t, "server.key", string(testpki.KeyPEM(t, id.Key)))
+		c.write(t, ConfigFile, "tls_cert = \"server.pem\"\ntls_key = \"server.key\"\n")
+		var log bytes.Buffer
+		s, err := NewServer(c.dir, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.audit.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(log.String(), "level=WARN"); got != row.warn {
+			t.Errorf("%s before its end: %q", row.left, log.String())
+		}
 	}
 }

@@ -59,6 +59,14 @@ func (s *serverIdentity) certificate(now time.Time) (*tls.Certificate, error) {
 	return fresh, nil
 }
 
+// notAfter is when clients stop to believe us, unless somebody acts.
+func (s *serverIdentity) notAfter() time.Time {
+	if s.root != nil {
+		return s.root.cert.NotAfter
+	}
+	return s.current.Load().Leaf.NotAfter
+}
+
 // fingerprint is what a client pins, or "" where the chain that is sent ends
 // before its root.
 func (s *serverIdentity) fingerprint() string {

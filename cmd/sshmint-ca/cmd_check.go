@@ -24,9 +24,13 @@ func checkCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.App.Writer, "ok: %s, %s, %s\nserver:  %s, fingerprint to pin %s\nuser CA: %s\nhost CA: %s\n",
+			pin := "fingerprint to pin " + s.Fingerprint
+			if s.Fingerprint == "" {
+				pin = "no root in the chain of tls_cert to pin: clients need it as a file"
+			}
+			_, err = fmt.Fprintf(c.App.Writer, "ok: %s, %s, %s\nserver:  %s, %s\nuser CA: %s\nhost CA: %s\n",
 				count(s.Trusts, "trust"), count(s.Tables, "table"), count(s.Rules, "rule"),
-				strings.Join(s.Hosts, ", "), s.Fingerprint, s.UserCA, s.HostCA)
+				strings.Join(s.Hosts, ", "), pin, s.UserCA, s.HostCA)
 			if err == nil && s.Rules == 0 {
 				_, err = fmt.Fprintf(c.App.Writer, "note: there is no rule, so everyone is refused\n")
 			}
