@@ -72,23 +72,19 @@ func (f *File) load(now time.Time) (*tls.Certificate, error) {
 }
 
 func (f *File) chain() ([]*x509.Certificate, error) {
-	read := ownfile.ReadPublic
-	if f.CertFile == f.KeyFile {
-		read = ownfile.ReadSecret
-	}
-	chain, err := readCertificates(f.CertFile, read)
+	chain, err := readCertificates(f.CertFile)
 	if err != nil || f.ChainFile == "" {
 		return chain, err
 	}
-	more, err := readCertificates(f.ChainFile, ownfile.ReadPublic)
+	more, err := readCertificates(f.ChainFile)
 	if err != nil {
 		return nil, err
 	}
 	return append(chain, more...), nil
 }
 
-func readCertificates(path string, read func(string) ([]byte, error)) ([]*x509.Certificate, error) {
-	data, err := read(path)
+func readCertificates(path string) ([]*x509.Certificate, error) {
+	data, err := ownfile.ReadPublic(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading identity: %w", err)
 	}

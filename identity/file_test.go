@@ -113,6 +113,24 @@ func TestPairReplacedOneAfterTheOther(t *testing.T) {
 	}
 }
 
+// The leaf comes from a new intermediate, whose file is not written yet.
+func TestChainReplacedAfterTheLeaf(t *testing.T) {
+	root := testpki.NewRoot(t, "Root")
+	one, two := root.Intermediate(t, "One"), root.Intermediate(t, "Two")
+	leaf := two.Leaf(t, "alice")
+	id := write(t, "id.pem", testpki.PEM(leaf.Leaf()), testpki.KeyPEM(t, leaf.Key))
+	chain := write(t, "chain.pem", testpki.PEM(one.Cert))
+	f := &File{CertFile: id, KeyFile: id, ChainFile: chain}
+	written := later(chain, testpki.PEM(two.Cert))
+	_, err := f.Certificate(t.Context())
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // later writes a file after two of the tries that Certificate makes.
 func later(path string, data []byte) <-chan error {
 	written := make(chan error, 1)

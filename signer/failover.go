@@ -40,7 +40,7 @@ func (f *Failover) Issue(ctx context.Context, r *Request) (*ssh.Certificate, err
 	var (
 		order    = f.order()
 		outcomes = make(chan outcome, len(order))
-		slow     = make(chan struct{}, len(order))
+		slow     = make(chan int, len(order))
 		waiting  []int // asked and not done, in that order
 		failed   failures
 	)
@@ -48,10 +48,10 @@ func (f *Failover) Issue(ctx context.Context, r *Request) (*ssh.Certificate, err
 		issuer := order[0]
 		order = order[1:]
 		waiting = append(waiting, issuer)
-		turn := newTurn(f.patience(), func() { slow <- struct{}{} })
+		turn := newTurn(f.patience(), func() { slow <- issuer })
 		go func() {
-			defer turn.end()
 			cert, err := f.Issuers[issuer].Issue(context.WithValue(ctx, turnKey{}, turn), r)
+			turn.end()
 			outcomes <- outcome{issuer, cert, err}
 		}()
 	}
@@ -61,8 +61,8 @@ func (f *Failover) Issue(ctx context.Context, r *Request) (*ssh.Certificate, err
 	start()
 	for {
 		select {
-		case <-slow:
-			if len(order) > 0 {
+		case issuer := <-slow:
+			if len(order) > 0 && slices.Contains(waiting, issuer) { // not done meanwhile
 				start()
 			}
 		case o := <-outcomes:
