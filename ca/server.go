@@ -100,7 +100,7 @@ func (s *Server) open() (*serving, error) {
 func (s *Server) Reload() error {
 	next, err := s.open()
 	if err != nil {
-		return fmt.Errorf("reloading, the old configuration stays: %w", err)
+		return fmt.Errorf("reloading: %w", err)
 	}
 	old := s.current.Load()
 	// Nobody gets a new allowance by a reload.

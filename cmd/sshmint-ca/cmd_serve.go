@@ -65,7 +65,7 @@ func serve(ctx context.Context, log *slog.Logger, dir, listen string) error {
 			select {
 			case <-hangup:
 				if err := server.Reload(); err != nil {
-					log.Error("not reloaded", "err", oneLine(err))
+					log.Error("the configuration stays as it was", "err", oneLine(err))
 				} else {
 					log.Info("reloaded")
 				}
