@@ -12,6 +12,7 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
+	"github.com/sshmint/sshmint/internal/altname"
 	"github.com/sshmint/sshmint/internal/wire"
 )
 
@@ -134,7 +135,7 @@ type sizes struct{}
 
 // The estimator writes into the sizes that it is given, so that each is its own.
 func someNames() *cost.SizeEstimate { return &cost.SizeEstimate{Max: wire.MaxNames} }
-func someText() *cost.SizeEstimate  { return &cost.SizeEstimate{Max: maxName} }
+func someText() *cost.SizeEstimate  { return &cost.SizeEstimate{Max: altname.MaxName} }
 
 func (sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 	path := node.Path()
@@ -152,7 +153,7 @@ func (sizes) EstimateCallCost(function, _ string, _ *cost.AstNode, _ []cost.AstN
 	case "one":
 		return cost.NewCallEstimate(cost.Estimate{Max: wire.MaxNames}, someText())
 	case "local", "lookup":
-		return cost.NewCallEstimate(cost.Estimate{Max: wire.MaxNames * maxName / 10}, someNames())
+		return cost.NewCallEstimate(cost.Estimate{Max: wire.MaxNames * altname.MaxName / 10}, someNames())
 	}
 	return nil
 }

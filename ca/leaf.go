@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/sshmint/sshmint/internal/altname"
 )
 
 // Leaf is what a client certificate says of its holder, verified or not. Lists hold every value, in the
@@ -30,7 +32,7 @@ type Leaf struct {
 	IssuerSHA256        string   // hexadecimal, of the issuer's name in DER
 	NotBefore, NotAfter time.Time
 
-	names altNames
+	names altname.Names
 }
 
 // parseLeaf reads what x509.ParseCertificate leaves unread, and reads again what it is lenient about.
@@ -55,8 +57,8 @@ func parseLeaf(cert *x509.Certificate) (*Leaf, error) {
 		}
 		seen[id] = true
 		switch id {
-		case oidSubjectAltName:
-			if l.names, err = parseSAN(ext.Value); err != nil {
+		case altname.OID:
+			if l.names, err = altname.Parse(ext.Value); err != nil {
 				return nil, fmt.Errorf("subjectAltName: %w", err)
 			}
 		case oidSIDExtension:
@@ -65,7 +67,7 @@ func parseLeaf(cert *x509.Certificate) (*Leaf, error) {
 			}
 		}
 	}
-	l.Emails, l.UPNs, l.URIs, l.DNSNames, l.FASCNs = l.names.emails, l.names.upns, l.names.uris, l.names.dnsNames, l.names.fascns
+	l.Emails, l.UPNs, l.URIs, l.DNSNames, l.FASCNs = l.names.Emails, l.names.UPNs, l.names.URIs, l.names.DNSNames, l.names.FASCNs
 	if l.SID, err = soleSID(l.SID, l.URIs); err != nil {
 		return nil, err
 	}

@@ -26,12 +26,12 @@ func parseSIDExtension(der []byte) (string, error) {
 	in := cryptobyte.String(der)
 	var list, other, value, sid cryptobyte.String
 	if !in.ReadASN1(&list, asn1.SEQUENCE) || !in.Empty() ||
-		!list.ReadASN1(&other, contextTag(0).Constructed()) || !list.Empty() {
+		!list.ReadASN1(&other, asn1.Tag(0).ContextSpecific().Constructed()) || !list.Empty() {
 		return "", errors.New("malformed")
 	}
 	oid, ok := readOID(&other)
 	if !ok || oid != oidSID ||
-		!other.ReadASN1(&value, contextTag(0).Constructed()) || !other.Empty() ||
+		!other.ReadASN1(&value, asn1.Tag(0).ContextSpecific().Constructed()) || !other.Empty() ||
 		!value.ReadASN1(&sid, asn1.OCTET_STRING) || !value.Empty() {
 		return "", errors.New("malformed")
 	}

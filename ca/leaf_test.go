@@ -1,8 +1,6 @@
 package ca
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -13,9 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sshmint/sshmint/internal/testpki"
 )
@@ -152,54 +147,6 @@ func TestSubjectAsOpenSSL(t *testing.T) {
 			t.Errorf("got %s, openssl says %s", l.Subject, want)
 		}
 	}
-}
-
-// FuzzSAN: nothing makes the parser panic, and where x509 reads the extension
-// too, both read the same names. x509 may well accept what we refuse.
-func FuzzSAN(f *testing.F) {
-	for _, names := range [][]testpki.Name{
-		nil,
-		{goodMail},
-		{goodUPN, goodMail, dns("h.example"), testpki.URIName("spiffe://x/y"), fascn(25)},
-		{testpki.Plain(testpki.TagIP, "\x7f\x00\x00\x01"), asContext(4, true, []byte("\x30\x00"))},
-		{testpki.OtherName(typeUPN)},
-		{testpki.EmailName("a\x00b")},
-		{testpki.URIName(sidURIPrefix + sid1)},
-		slices.Repeat([]testpki.Name{dns("h")}, 65),
-	} {
-		f.Add(testpki.SANValue(names...))
-	}
-	f.Add([]byte{0x30, 0x80, 0x81, 0x01, 'a', 0, 0})
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		f.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now()}
-	f.Fuzz(func(t *testing.T, value []byte) {
-		names, err := parseSAN(value)
-		if err != nil {
-			return
-		}
-		tmpl := *template
-		rawSAN(value)(&tmpl)
-		der, err := x509.CreateCertificate(rand.Reader, &tmpl, &tmpl, key.Public(), key)
-		if err != nil {
-			t.Skip()
-		}
-		cert, err := x509.ParseCertificate(der)
-		if err != nil {
-			return // such a certificate does not come past the handshake
-		}
-		if !slices.Equal(names.emails, cert.EmailAddresses) || !slices.Equal(names.dnsNames, cert.DNSNames) ||
-			len(names.uris) != len(cert.URIs) || names.ips != len(cert.IPAddresses) {
-			t.Errorf("we read %+v, x509 %q %q %v", names, cert.EmailAddresses, cert.DNSNames, cert.URIs)
-		}
-		for _, text := range slices.Concat(names.emails, names.dnsNames, names.uris, names.upns) {
-			if text == "" || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-				t.Errorf("passed the name %q", text)
-			}
-		}
-	})
 }
 
 // FuzzName: nothing makes the parser of names panic, and the text that it makes

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sshmint/sshmint/internal/altname"
 	"github.com/sshmint/sshmint/internal/wire"
 )
 
@@ -39,7 +40,7 @@ func (t *trust) diagnose(presented []*x509.Certificate, leaf *Leaf, err error) *
 	if chains, relaxedErr := t.chains(presented, leaf, true); relaxedErr == nil {
 		for i, c := range chains[0] {
 			for _, oid := range c.UnhandledCriticalExtensions {
-				if i > 0 || oid.String() != oidSubjectAltName || !leaf.names.understood() {
+				if i > 0 || oid.String() != altname.OID || !leaf.names.Understood() {
 					return related("%s has a critical extension that this CA does not understand: %s", subjectOf(c, i == 0), oid)
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"slices"
 	"time"
+
+	"github.com/sshmint/sshmint/internal/altname"
 )
 
 // chains are those that hold but for dates and usages. relaxed also leaves out
@@ -73,14 +75,14 @@ func (v viewer) of(c *x509.Certificate) *x509.Certificate {
 }
 
 // ofLeaf also handles a critical subjectAltName that x509 finds no name in that
-// it knows, because there are only otherNames: parseSAN has read it. If there
+// it knows, because there are only otherNames: altname.Parse has read it. If there
 // is none that we know either, it stays unhandled, as RFC 5280 section 4.2 asks.
 func (v viewer) ofLeaf(c *x509.Certificate, leaf *Leaf) *x509.Certificate {
 	view := v.of(c)
 	view.UnhandledCriticalExtensions = slices.Clone(view.UnhandledCriticalExtensions)
-	if leaf.names.understood() {
+	if leaf.names.Understood() {
 		for i, oid := range view.UnhandledCriticalExtensions {
-			if oid.String() == oidSubjectAltName {
+			if oid.String() == altname.OID {
 				view.UnhandledCriticalExtensions = slices.Delete(view.UnhandledCriticalExtensions, i, i+1)
 				break
 			}

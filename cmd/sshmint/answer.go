@@ -20,7 +20,6 @@ var _ control.Agent = (*daemon)(nil)
 
 // Status tells all that a person might ask. It asks nobody for a PIN.
 func (d *daemon) Status(ctx context.Context) *control.Status {
-
 	s := &control.Status{
 		Version: buildinfo.Version(version), PID: os.Getpid(), Started: d.started, Socket: d.socket, Locked: d.agent.Locked(),
 		Profiles: []control.Profile{},

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/sshmint/sshmint/identity"
+	"github.com/sshmint/sshmint/internal/altname"
 )
 
 func identityCommand() *cli.Command {
@@ -68,14 +69,17 @@ func showLeaf(c *cli.Context, x *x509.Certificate) {
 	row("serial", "%x", x.SerialNumber)
 	row("valid", "%s to %s (%s left)", clock(x.NotBefore), clock(x.NotAfter), roughly(time.Until(x.NotAfter)))
 	row("key", "%s", keyText(x))
-	for _, e := range x.EmailAddresses {
-		row("e-mail", "%s", e)
+	names, err := altname.Of(x)
+	if err != nil {
+		row("names", "cannot be read: %s", err)
 	}
-	for _, d := range x.DNSNames {
-		row("DNS name", "%s", d)
-	}
-	for _, u := range x.URIs {
-		row("URI", "%s", u)
+	for _, kind := range []struct {
+		name   string
+		values []string
+	}{{"UPN", names.UPNs}, {"e-mail", names.Emails}, {"URI", names.URIs}, {"DNS name", names.DNSNames}, {"FASC-N", names.FASCNs}} {
+		for _, value := range kind.values {
+			row(kind.name, "%s", value)
+		}
 	}
 	if warning := expiry(x, time.Now()); warning != "" {
 		row("warning", "%s", warning)

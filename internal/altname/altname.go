@@ -1,6 +1,12 @@
-package ca
+// Package altname reads the subjectAltName extension in full: x509.Certificate
+// leaves out otherNames, where smartcards and Active Directory keep who their
+// holder is. Nothing is skipped or mended: a name that was passed over could be
+// the one that matters.
+package altname
 
 import (
+	"crypto/x509"
+	encodingasn1 "encoding/asn1"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,33 +20,47 @@ import (
 	"github.com/sshmint/sshmint/internal/wire"
 )
 
+// OID is that of the extension.
+const OID = "2.5.29.17"
+
 const (
-	oidSubjectAltName = "2.5.29.17"
-	oidUPN            = "1.3.6.1.4.1.311.20.2.3"
-	oidFASCN          = "2.16.840.1.101.3.6.6"
+	oidUPN   = "1.3.6.1.4.1.311.20.2.3"
+	oidFASCN = "2.16.840.1.101.3.6.6"
 )
 
-// maxName bounds one name, in bytes: four times what a mailbox or a host may have.
-const maxName = 1024
+// MaxName bounds one name, in bytes: four times what a mailbox or a host may have.
+const MaxName = 1024
 
-// errTooManyNames is told apart from what is malformed by its sentence alone.
-var errTooManyNames = fmt.Errorf("more than %d names", wire.MaxNames)
-
-// altNames are the names of a subjectAltName extension (RFC 5280 section 4.2.1.6).
-type altNames struct {
-	emails, upns, uris, dnsNames, fascns []string
-	ips                                  int
+// Names are those of one subjectAltName extension (RFC 5280 section 4.2.1.6), of
+// each kind every one, in the order of the certificate.
+type Names struct {
+	Emails   []string // rfc822Name
+	UPNs     []string // Microsoft's user principal names
+	URIs     []string
+	DNSNames []string
+	FASCNs   []string // the number of a US federal card, in hexadecimal
+	IPs      int      // how many addresses
 }
 
-// understood tells whether there is a name of a kind that something is done with.
-func (n *altNames) understood() bool {
-	return len(n.emails)+len(n.upns)+len(n.uris)+len(n.dnsNames)+len(n.fascns)+n.ips > 0
+// Understood tells whether there is a name of a kind that something is done with.
+func (n *Names) Understood() bool {
+	return len(n.Emails)+len(n.UPNs)+len(n.URIs)+len(n.DNSNames)+len(n.FASCNs)+n.IPs > 0
 }
 
-// parseSAN reads the extension's value. Kinds of names that are not used are
+// Of gives the names of a certificate, none if it has no such extension.
+func Of(cert *x509.Certificate) (Names, error) {
+	for _, ext := range cert.Extensions {
+		if ext.Id.String() == OID {
+			return Parse(ext.Value)
+		}
+	}
+	return Names{}, nil
+}
+
+// Parse reads the extension's value. Kinds of names that are not used are
 // passed over if they are well-formed; anything malformed fails the whole.
-func parseSAN(der []byte) (altNames, error) {
-	var n altNames
+func Parse(der []byte) (Names, error) {
+	var n Names
 	in := cryptobyte.String(der)
 	var list cryptobyte.String
 	if !in.ReadASN1(&list, asn1.SEQUENCE) {
@@ -54,7 +74,7 @@ func parseSAN(der []byte) (altNames, error) {
 	}
 	for count := 1; !list.Empty(); count++ {
 		if count > wire.MaxNames {
-			return n, errTooManyNames
+			return n, fmt.Errorf("more than %d names", wire.MaxNames)
 		}
 		var value cryptobyte.String
 		var tag asn1.Tag
@@ -70,21 +90,21 @@ func parseSAN(der []byte) (altNames, error) {
 
 func contextTag(n uint8) asn1.Tag { return asn1.Tag(n).ContextSpecific() }
 
-func (n *altNames) add(tag asn1.Tag, value cryptobyte.String) error {
+func (n *Names) add(tag asn1.Tag, value cryptobyte.String) error {
 	switch tag {
 	case contextTag(0).Constructed():
 		return n.addOther(value)
 	case contextTag(1):
-		return addIA5(&n.emails, value, "e-mail address")
+		return addIA5(&n.Emails, value, "e-mail address")
 	case contextTag(2):
-		return addIA5(&n.dnsNames, value, "DNS name")
+		return addIA5(&n.DNSNames, value, "DNS name")
 	case contextTag(6):
-		return addIA5(&n.uris, value, "URI")
+		return addIA5(&n.URIs, value, "URI")
 	case contextTag(7):
 		if len(value) != 4 && len(value) != 16 {
 			return fmt.Errorf("an IP address of %d bytes", len(value))
 		}
-		n.ips++
+		n.IPs++
 		return nil
 	case contextTag(3).Constructed(), contextTag(4).Constructed(), contextTag(5).Constructed(), contextTag(8):
 		if value.Empty() {
@@ -109,8 +129,8 @@ func addText(list *[]string, value, kind string) error {
 	switch {
 	case value == "":
 		return fmt.Errorf("the %s is empty", kind)
-	case len(value) > maxName:
-		return fmt.Errorf("the %s has more than %d bytes", kind, maxName)
+	case len(value) > MaxName:
+		return fmt.Errorf("the %s has more than %d bytes", kind, MaxName)
 	case !utf8.ValidString(value):
 		return fmt.Errorf("the %s is not UTF-8", kind)
 	case strings.ContainsFunc(value, unicode.IsControl):
@@ -122,12 +142,13 @@ func addText(list *[]string, value, kind string) error {
 
 // addOther reads an otherName: SEQUENCE { type-id, [0] EXPLICIT ANY }, its own
 // tag already taken off.
-func (n *altNames) addOther(in cryptobyte.String) error {
-	oid, ok := readOID(&in)
+func (n *Names) addOther(in cryptobyte.String) error {
+	var id encodingasn1.ObjectIdentifier
 	var value cryptobyte.String
-	if !ok || !in.ReadASN1(&value, contextTag(0).Constructed()) || !in.Empty() {
+	if !in.ReadASN1ObjectIdentifier(&id) || !in.ReadASN1(&value, contextTag(0).Constructed()) || !in.Empty() {
 		return errors.New("malformed otherName")
 	}
+	oid := id.String()
 	var content cryptobyte.String
 	var tag asn1.Tag
 	if !value.ReadAnyASN1(&content, &tag) || !value.Empty() {
@@ -138,13 +159,13 @@ func (n *altNames) addOther(in cryptobyte.String) error {
 		if tag != asn1.UTF8String {
 			return errors.New("the user principal name is not a UTF8String")
 		}
-		return addText(&n.upns, string(content), "user principal name")
+		return addText(&n.UPNs, string(content), "user principal name")
 	case oidFASCN:
 		// FIPS 201-3 section 4.2.1: 25 bytes.
 		if tag != asn1.OCTET_STRING || len(content) != 25 {
 			return errors.New("the FASC-N is not 25 bytes")
 		}
-		n.fascns = append(n.fascns, hex.EncodeToString(content))
+		n.FASCNs = append(n.FASCNs, hex.EncodeToString(content))
 	}
 	return nil
 }
