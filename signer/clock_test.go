@@ -7,20 +7,42 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 func TestTimeLimit(t *testing.T) {
-	for person, want := range map[bool]time.Duration{false: 10 * time.Second, true: 60 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			ca := newOffice(t, time.Hour)
-			ca.delay = time.Hour // a black hole
-			m := ca.minter()
-			m.Identity = somebody{needsPerson: person}
-			begun := time.Now()
-			_, err := m.Signer(t.Context())
-			if d := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || d != want {
-				t.Errorf("person %v: %v after %s, want %s", person, err, d, want)
-			}
+	for name, c := range map[string]struct {
+		needsPerson  bool
+		person, want time.Duration
+	}{
+		"nobody is asked":               {false, 0, 10 * time.Second},
+		"the PIN is known":              {true, 0, 10 * time.Second},
+		"a person takes half a minute":  {true, 30 * time.Second, 40 * time.Second},
+		"a person takes almost all":     {true, 55 * time.Second, 60 * time.Second},
+		"a person is asked by surprise": {false, 30 * time.Second, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				blackHole := issuerFunc(func(ctx context.Context, _ *Request) (*ssh.Certificate, error) {
+					done := awaitPerson(ctx)
+					select {
+					case <-time.After(c.person):
+					case <-ctx.Done():
+					}
+					done()
+					<-ctx.Done()
+					return nil, context.Cause(ctx)
+				})
+				for kind, issuer := range map[string]Issuer{"alone": blackHole, "in a Failover": &Failover{Issuers: []Issuer{blackHole}}} {
+					m := &Minter{Identity: somebody{needsPerson: c.needsPerson}, Issuer: issuer}
+					begun := time.Now()
+					_, err := m.Signer(t.Context())
+					if d := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || d != c.want {
+						t.Errorf("%s: %v after %s, want %s", kind, err, d, c.want)
+					}
+				}
+			})
 		})
 	}
 }

@@ -48,10 +48,10 @@ func (f *Failover) Issue(ctx context.Context, r *Request) (*ssh.Certificate, err
 		issuer := order[0]
 		order = order[1:]
 		waiting = append(waiting, issuer)
-		turn := newTurn(f.patience(), func() { slow <- issuer })
+		ctx, end := withTurn(ctx, f.patience(), func() { slow <- issuer })
 		go func() {
-			cert, err := f.Issuers[issuer].Issue(context.WithValue(ctx, turnKey{}, turn), r)
-			turn.end()
+			cert, err := f.Issuers[issuer].Issue(ctx, r)
+			end()
 			outcomes <- outcome{issuer, cert, err}
 		}()
 	}
@@ -147,60 +147,3 @@ func (f failures) Error() string {
 }
 
 func (f failures) Unwrap() []error { return f }
-
-// turn is the time that one issuer has before the next is asked too.
-type turn struct {
-	patience time.Duration
-	slow     func()
-	mu       sync.Mutex
-	timer    *time.Timer
-	persons  int  // prompts that are open
-	over     bool // slow was called, or the issuer is done
-}
-
-type turnKey struct{}
-
-// newTurn calls slow at most once.
-func newTurn(patience time.Duration, slow func()) *turn {
-	t := &turn{patience: patience, slow: slow}
-	t.timer = time.AfterFunc(patience, t.expire)
-	return t
-}
-
-func (t *turn) expire() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.over || t.persons > 0 {
-		return
-	}
-	t.over = true
-	t.slow()
-}
-
-func (t *turn) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.over = true
-	t.timer.Stop()
-}
-
-// awaitPerson stops the clock of the turn that ctx belongs to while the
-// identity may wait for a person's PIN or touch. The caller must call done, and
-// the CA then has its whole time again.
-func awaitPerson(ctx context.Context) (done func()) {
-	t, ok := ctx.Value(turnKey{}).(*turn)
-	if !ok {
-		return func() {}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.timer.Stop()
-	t.persons++
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.persons--; t.persons == 0 && !t.over {
-			t.timer.Reset(t.patience)
-		}
-	}
-}

@@ -196,12 +196,11 @@ func TestFailoverEndsWithItsContext(t *testing.T) {
 func TestTurnExpiresOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var slow int
-		turn := newTurn(time.Second, func() { slow++ })
-		ctx := context.WithValue(t.Context(), turnKey{}, turn)
+		ctx, end := withTurn(t.Context(), time.Second, func() { slow++ })
 		one := awaitPerson(ctx)
 		two := awaitPerson(ctx)
 		time.Sleep(time.Minute)
-		turn.expire() // the clock ran out while the prompt was being opened
+		turnOf(ctx).elapsed() // the clock ran out while the prompt was being opened
 		one()
 		time.Sleep(time.Minute)
 		if slow != 0 {
@@ -218,7 +217,7 @@ func TestTurnExpiresOnce(t *testing.T) {
 		if slow != 1 {
 			t.Errorf("slow was called %d times", slow)
 		}
-		turn.end()
+		end()
 		awaitPerson(context.Background())() // no turn
 	})
 }

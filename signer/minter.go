@@ -14,8 +14,8 @@ import (
 
 // Times of a Minter.
 const (
-	mintNetwork  = 10 * time.Second // a mint that asks nobody
-	mintPerson   = 60 * time.Second // one that may wait for a PIN or a touch
+	mintNetwork  = 10 * time.Second // a mint, without what a person takes
+	mintPerson   = 60 * time.Second // one that may wait for a PIN or a touch, all in all
 	rememberFor  = 15 * time.Second // how long a failure answers for the next
 	rememberNo   = 60 * time.Second // and how long a person's no does
 	betweenMints = 10 * time.Second // from one renewal to the next, at least
@@ -144,11 +144,7 @@ func (m *Minter) launch() {
 
 func (m *Minter) fly(ctx context.Context, f *flight) {
 	defer f.cancel()
-	limit := mintNetwork
-	if m.Identity.NeedsPerson() {
-		limit = mintPerson
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := m.limited(ctx)
 	defer cancel()
 	c, err := m.mint(ctx, f)
 	c, err = m.land(f, c, err)
@@ -162,6 +158,22 @@ func (m *Minter) fly(ctx context.Context, f *flight) {
 		m.log().Info("minting", "profile", m.Profile, "error", err)
 	default:
 		m.log().Error("minting", "profile", m.Profile, "error", err)
+	}
+}
+
+// limited bounds a mint as a whole, and what the network takes of it beside a
+// person.
+func (m *Minter) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := mintNetwork
+	if m.Identity.NeedsPerson() {
+		limit = mintPerson
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, expire := context.WithCancelCause(ctx)
+	ctx, end := withTurn(ctx, mintNetwork, func() { expire(context.DeadlineExceeded) })
+	return ctx, func() {
+		end()
+		cancel()
 	}
 }
 

@@ -76,7 +76,7 @@ func (o *office) Issue(ctx context.Context, r *Request) (*ssh.Certificate, error
 	select {
 	case <-time.After(o.delay):
 	case <-done:
-		return nil, &Error{Text: "the CA did not answer in time", Err: ctx.Err()}
+		return nil, &Error{Text: "the CA did not answer in time", Err: context.Cause(ctx)}
 	}
 	if err != nil {
 		return nil, err

@@ -126,7 +126,7 @@ func explain(ctx context.Context, ca string, err error) *Error {
 		request   *url.Error
 	)
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) || os.IsTimeout(err):
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(context.Cause(ctx), context.DeadlineExceeded) || os.IsTimeout(err):
 		text = "the CA did not answer in time"
 	case errors.Is(err, context.Canceled):
 		text = "given up"
