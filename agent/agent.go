@@ -28,7 +28,6 @@ package agent
 
 import (
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -40,36 +39,13 @@ type Agent struct {
 	// Log gets one record for each event. Nil discards them.
 	Log *slog.Logger
 
-	keys   atomic.Pointer[keySet]
-	change sync.Mutex // held to replace keys; never across a call to a Source
+	keys     atomic.Pointer[keySet]
+	settings atomic.Pointer[Settings]
+	change   sync.Mutex // held to replace keys; never across a call to a Source
 
 	lock  lock
 	gate  gate
 	notes notes
-}
-
-// SetProfiles replaces the profiles, whose names must differ; their order is the
-// order in which certificates are offered. What clients were given by a profile
-// that keeps both its name and its Source stays good, everything else stops
-// signing at once. Sources that are left out are not told: they are the
-// caller's.
-func (a *Agent) SetProfiles(profiles []Profile) {
-	a.change.Lock()
-	defer a.change.Unlock()
-	old := a.set()
-	next := make([]*profile, len(profiles))
-	for i, p := range profiles {
-		next[i] = &profile{Profile: p}
-		if j := slices.IndexFunc(old.profiles, func(q *profile) bool { return q.Name == p.Name && q.Source == p.Source }); j >= 0 {
-			next[i] = old.profiles[j]
-		}
-	}
-	for _, p := range old.profiles {
-		if !slices.Contains(next, p) {
-			p.drop()
-		}
-	}
-	a.keys.Store(newKeySet(next))
 }
 
 // Forget drops every minted certificate with its key; the next use mints anew.

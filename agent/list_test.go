@@ -41,7 +41,7 @@ func TestList(t *testing.T) {
 		deaf := make(chan struct{})
 		var log lockedBuffer
 		a := &Agent{Log: slog.New(slog.NewTextHandler(&log, nil))}
-		a.SetProfiles([]Profile{
+		a.Set(Settings{Profiles: []Profile{
 			{Name: "slow", Source: after(9 * time.Second)},
 			{Name: "down", Source: &source{}},
 			{Name: "warm", Source: &source{current: fresh()}},
@@ -53,7 +53,7 @@ func TestList(t *testing.T) {
 			{Name: "plain key", Source: &source{current: newKey(t, "ed25519")}},
 			{Name: "host", Source: &source{current: hostCertificate(t, ca, newKey(t, "ed25519"))}},
 			{Name: "slower", Source: after(10 * time.Second)},
-		})
+		}})
 		start := time.Now()
 		if got := names(a.Keys(t.Context())); !slices.Equal(got, []string{"slow", "warm", "slower"}) {
 			t.Errorf("listed %q", got)
@@ -74,11 +74,11 @@ func TestList(t *testing.T) {
 
 		// One that waits for a person, and one that does not even mind its
 		// context: the others come after 60 s.
-		a.SetProfiles([]Profile{
+		a.Set(Settings{Profiles: []Profile{
 			{Name: "waiting", Source: waiting},
 			{Name: "warm", Source: &source{current: fresh()}},
 			{Name: "deaf", Source: &source{mint: func(context.Context) (ssh.Signer, error) { <-deaf; return nil, errNoMint }}},
-		})
+		}})
 		start = time.Now()
 		if got := names(a.Keys(t.Context())); !slices.Equal(got, []string{"warm"}) {
 			t.Errorf("listed %q", got)
@@ -112,7 +112,7 @@ func (l *lockedBuffer) String() string {
 func TestListOnce(t *testing.T) {
 	signer := newAuthority(t).certify(t, newKey(t, "ed25519"), time.Hour, "alice")
 	a := new(Agent)
-	a.SetProfiles([]Profile{{Name: "one", Source: &source{current: signer}}, {Name: "two", Source: &source{current: signer}}})
+	a.Set(Settings{Profiles: []Profile{{Name: "one", Source: &source{current: signer}}, {Name: "two", Source: &source{current: signer}}}})
 	if got := names(a.Keys(context.Background())); !slices.Equal(got, []string{"one"}) {
 		t.Errorf("listed %q", got)
 	}
@@ -131,7 +131,7 @@ func TestListFull(t *testing.T) {
 		profiles = append(profiles, Profile{Name: fmt.Sprint(i), Source: &source{current: signer}})
 	}
 	a := new(Agent)
-	a.SetProfiles(profiles)
+	a.Set(Settings{Profiles: profiles})
 	answer := ask(&session{agent: a}, msgRequestIdentities)
 	r := reader{rest: answer[1:]}
 	count := r.uint32()
@@ -144,23 +144,23 @@ func TestListFull(t *testing.T) {
 	}
 }
 
-// TestSetProfiles reloads with one profile that stays, one that goes, and one
+// TestSet reloads with one profile that stays, one that goes, and one
 // that keeps its name but not its source.
-func TestSetProfiles(t *testing.T) {
+func TestSet(t *testing.T) {
 	ca := newAuthority(t)
 	fresh := func() *source {
 		return &source{current: ca.certify(t, newKey(t, "ed25519"), time.Hour, "alice")}
 	}
 	stays, goes, changes := fresh(), fresh(), fresh()
 	a := new(Agent)
-	a.SetProfiles([]Profile{{"stays", stays}, {"goes", goes}, {"changes", changes}})
+	a.Set(Settings{Profiles: []Profile{{Name: "stays", Source: stays}, {Name: "goes", Source: goes}, {Name: "changes", Source: changes}}})
 	a.Keys(context.Background())
 	superseded := stays.Current()
 	stays.set(fresh().Current())
 	if got := names(a.Keys(context.Background())); !slices.Equal(got, []string{"stays", "goes", "changes"}) {
 		t.Fatalf("listed %q", got)
 	}
-	a.SetProfiles([]Profile{{"changes", fresh()}, {"stays", stays}})
+	a.Set(Settings{Profiles: []Profile{{Name: "changes", Source: fresh()}, {Name: "stays", Source: stays}}})
 	if !newAttempt(a, superseded).granted(t) || !newAttempt(a, stays.Current()).granted(t) {
 		t.Error("a profile that stayed lost its keys")
 	}
@@ -185,10 +185,10 @@ func TestForgetOvertakesMint(t *testing.T) {
 		ca := newAuthority(t)
 		signer := ca.certify(t, newKey(t, "ed25519"), time.Hour, "alice")
 		a := new(Agent)
-		a.SetProfiles([]Profile{{"corp", &source{mint: func(context.Context) (ssh.Signer, error) {
+		a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: &source{mint: func(context.Context) (ssh.Signer, error) {
 			time.Sleep(5 * time.Second)
 			return signer, nil
-		}}}})
+		}}}}})
 		listed := make(chan []Key)
 		go func() { listed <- a.Keys(t.Context()) }()
 		time.Sleep(time.Second)
@@ -208,7 +208,7 @@ func TestRememberedIsBounded(t *testing.T) {
 	key := newKey(t, "ed25519")
 	src := new(source)
 	a := new(Agent)
-	a.SetProfiles([]Profile{{"corp", src}})
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: src}}})
 	var all []ssh.Signer
 	for range 3 * maxRemembered {
 		all = append(all, ca.certify(t, key, time.Hour, "alice"))
@@ -231,14 +231,14 @@ func TestComment(t *testing.T) {
 		validBefore    uint64
 		want           string
 	}{
-		{"corp", "alice@corp.example.com", at(8*time.Hour + 5*time.Minute), "corp alice@corp.example.com until 16:05"},
-		{"corp", "alice@corp.example.com x509=07@ab req=1", at(time.Hour), "corp alice@corp.example.com until 09:00"},
-		{"corp", "", at(time.Hour), "corp until 09:00"},
-		{"corp", "alice", at(72 * time.Hour), "corp alice until 2026-11-25 08:00"},
-		{"corp", "alice", math.MaxUint64, "corp alice"},
-		{"corp", "al\x1b[2Jice\x00\n\u202e", at(time.Hour), "corp al[2Jice until 09:00"},
-		{"corp", "jürgen\xff", at(time.Hour), "corp jürgen until 09:00"},
-		{"corp", strings.Repeat("ü", 100), at(time.Hour), "corp " + strings.Repeat("ü", 32) + " until 09:00"},
+		{Name: "corp", Source: "alice@corp.example.com", at(8*time.Hour + 5*time.Minute), "corp alice@corp.example.com until 16:05"},
+		{Name: "corp", Source: "alice@corp.example.com x509=07@ab req=1", at(time.Hour), "corp alice@corp.example.com until 09:00"},
+		{Name: "corp", Source: "", at(time.Hour), "corp until 09:00"},
+		{Name: "corp", Source: "alice", at(72 * time.Hour), "corp alice until 2026-11-25 08:00"},
+		{Name: "corp", Source: "alice", math.MaxUint64, "corp alice"},
+		{Name: "corp", Source: "al\x1b[2Jice\x00\n\u202e", at(time.Hour), "corp al[2Jice until 09:00"},
+		{Name: "corp", Source: "jürgen\xff", at(time.Hour), "corp jürgen until 09:00"},
+		{Name: "corp", Source: strings.Repeat("ü", 100), at(time.Hour), "corp " + strings.Repeat("ü", 32) + " until 09:00"},
 	} {
 		cert := &ssh.Certificate{KeyId: tt.keyID, ValidBefore: tt.validBefore}
 		if got := comment(tt.profile, cert, now); got != tt.want {

@@ -92,10 +92,10 @@ func TestLockOvertakes(t *testing.T) {
 		ca := newAuthority(t)
 		signer := ca.certify(t, newKey(t, "ed25519"), time.Hour, "alice")
 		a := new(Agent)
-		a.SetProfiles([]Profile{{"token", &source{mint: func(context.Context) (ssh.Signer, error) {
+		a.Set(Settings{Profiles: []Profile{{Name: "token", Source: &source{mint: func(context.Context) (ssh.Signer, error) {
 			time.Sleep(5 * time.Second)
 			return slowSigner{signer}, nil
-		}}}})
+		}}}}})
 		lockSoon := func() {
 			time.Sleep(time.Second)
 			ask(&session{agent: a}, lockMessage(msgLock, "sesame")...)

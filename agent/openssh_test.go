@@ -21,7 +21,7 @@ func TestSSHAdd(t *testing.T) {
 		return ca.certify(t, newKey(t, "ed25519"), time.Hour, "alice"), nil
 	}}
 	a := new(Agent)
-	a.SetProfiles([]Profile{{Name: "corp", Source: src}})
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: src}}})
 	socket := serve(t, a)
 	sshAdd := func(wantOK bool, args ...string) string {
 		t.Helper()
@@ -222,7 +222,7 @@ func TestLogin(t *testing.T) {
 				return ca.certify(t, newKey(t, kind), time.Hour, "alice"), nil
 			}}
 			a := new(Agent)
-			a.SetProfiles([]Profile{{Name: "corp", Source: src}})
+			a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: src}}})
 			socket := serve(t, a)
 			for range 2 {
 				out, err := server.ssh(t, socket, "-v", "echo", "logged", "in")
@@ -239,7 +239,7 @@ func TestLogin(t *testing.T) {
 			if r := a.Refusals(); len(r) != 0 {
 				t.Errorf("refused: %+v", r)
 			}
-			a.SetProfiles(nil)
+			a.Set(Settings{})
 			if out, err := server.ssh(t, socket, "true"); err == nil {
 				t.Errorf("ssh without a profile logged in\n%s", out)
 			}
@@ -254,7 +254,7 @@ func TestForwardedAgent(t *testing.T) {
 	server := startSSHD(t, ca)
 	src := &source{current: ca.certify(t, newKey(t, "ed25519"), time.Hour, "alice")}
 	a := new(Agent)
-	a.SetProfiles([]Profile{{Name: "corp", Source: src}})
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: src}}})
 	socket := serve(t, a)
 
 	out, err := server.ssh(t, socket, "-A", "ssh-add -l; ssh-add -D; echo done")

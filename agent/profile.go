@@ -39,9 +39,12 @@ type Profile struct {
 // one or two behind; only minting by hand comes near.
 const maxRemembered = 16
 
-// A profile is a Profile with what clients were given of it.
+// A profile is a Profile with what clients were given of it. A reload that
+// leaves it its name and Source leaves it what it is, and changes its rules.
 type profile struct {
-	Profile
+	Name   string
+	Source Source
+	rules  atomic.Pointer[Profile] // as the last Set had it
 
 	// generation grows each time that the profile is forgotten, so that a
 	// certificate which was fetched before is not remembered after.

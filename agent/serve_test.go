@@ -30,7 +30,7 @@ func (*panicking) Current() ssh.Signer { panic("a bug") }
 func TestPanic(t *testing.T) {
 	var log lockedBuffer
 	a := &Agent{Log: slog.New(slog.NewTextHandler(&log, nil))}
-	a.SetProfiles([]Profile{{"corp", new(panicking)}})
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: new(panicking)}}})
 	path := serve(t, a)
 	other := dial(t, path)
 	call(t, other, msgRemoveAllV1)
@@ -54,11 +54,11 @@ func TestPanic(t *testing.T) {
 func TestServeEnds(t *testing.T) {
 	minting := make(chan struct{})
 	a := new(Agent)
-	a.SetProfiles([]Profile{{"corp", &source{mint: func(ctx context.Context) (ssh.Signer, error) {
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: &source{mint: func(ctx context.Context) (ssh.Signer, error) {
 		close(minting)
 		<-ctx.Done()
 		return nil, ctx.Err()
-	}}}})
+	}}}}})
 	path := filepath.Join(socketDir(t), "agent.sock")
 	l, err := Listen(path)
 	if err != nil {
@@ -279,7 +279,7 @@ func TestConcurrentUse(t *testing.T) {
 		return ca.certify(t, newKey(t, "ed25519"), time.Hour, "alice"), nil
 	}}
 	a := new(Agent)
-	a.SetProfiles([]Profile{{"corp", src}})
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: src}}})
 	path := serve(t, a)
 	done := make(chan struct{})
 	var clients sync.WaitGroup
@@ -311,7 +311,7 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	for range 50 {
 		a.Forget()
-		a.SetProfiles([]Profile{{"other", &source{}}, {"corp", src}})
+		a.Set(Settings{Profiles: []Profile{{Name: "other", Source: &source{}}, {Name: "corp", Source: src}}})
 		a.Hidden()
 		a.Keys(context.Background())
 	}

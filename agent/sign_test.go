@@ -20,11 +20,11 @@ func TestSignPolicy(t *testing.T) {
 	ecdsaKey := ca.certify(t, newKey(t, "ecdsa"), time.Hour, "alice")
 	rsaKey := ca.certify(t, newKey(t, "rsa"), time.Hour, "alice")
 	a := new(Agent)
-	a.SetProfiles([]Profile{
+	a.Set(Settings{Profiles: []Profile{
 		{Name: "corp", Source: corp},
 		{Name: "curve", Source: &source{current: ecdsaKey}},
 		{Name: "old", Source: &source{current: rsaKey}},
-	})
+	}})
 	a.Keys(context.Background())
 	key := corp.Current()
 	cert, ok := key.PublicKey().(*ssh.Certificate)
@@ -214,7 +214,7 @@ func TestSignerWithOwnMind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := new(Agent)
-			a.SetProfiles([]Profile{{Name: "corp", Source: &source{current: signer}}})
+			a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: &source{current: signer}}}})
 			if len(a.Keys(context.Background())) != 1 {
 				t.Fatal("not listed")
 			}

@@ -21,7 +21,7 @@ func TestSupersededCertificate(t *testing.T) {
 	expired := ca.certify(t, key, -time.Second, "alice")
 	src := &source{current: expired}
 	a := new(Agent)
-	a.SetProfiles([]Profile{{Name: "corp", Source: src}})
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: src}}})
 	for _, signer := range []ssh.Signer{expired, first, second} {
 		src.set(signer)
 		a.Keys(context.Background())
@@ -56,7 +56,7 @@ func TestSupersededCertificate(t *testing.T) {
 func TestExpiredCertificate(t *testing.T) {
 	signer := newAuthority(t).certify(t, newKey(t, "ed25519"), -time.Second, "alice")
 	a := new(Agent)
-	a.SetProfiles([]Profile{{Name: "corp", Source: &source{current: signer}}})
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: &source{current: signer}}}})
 	if keys := a.Keys(context.Background()); len(keys) != 0 {
 		t.Error("an expired certificate is listed")
 	}
@@ -78,7 +78,7 @@ func TestSameCertificateAgain(t *testing.T) {
 	}
 	src := &source{current: goneSigner{old}}
 	a := new(Agent)
-	a.SetProfiles([]Profile{{"token", src}})
+	a.Set(Settings{Profiles: []Profile{{Name: "token", Source: src}}})
 	a.Keys(context.Background())
 	if newAttempt(a, old).granted(t) {
 		t.Fatal("a token that left signed")

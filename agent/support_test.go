@@ -146,7 +146,7 @@ func (s *source) counts() (minted, forgot int) {
 func warm(t testing.TB) (*Agent, ssh.Signer) {
 	signer := newAuthority(t).certify(t, newKey(t, "ed25519"), time.Hour, "alice")
 	a := new(Agent)
-	a.SetProfiles([]Profile{{Name: "corp", Source: &source{current: signer}}})
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: &source{current: signer}}}})
 	a.Keys(context.Background()) // clients learn of a key by a list
 	return a, signer
 }

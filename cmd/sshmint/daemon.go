@@ -52,7 +52,7 @@ func (d *daemon) load() error {
 		served[i] = agent.Profile{Name: p.Name, Source: p.minter}
 		kept[p] = true
 	}
-	d.agent.SetProfiles(served)
+	d.agent.Set(agent.Settings{Profiles: served})
 	for _, p := range old {
 		if !kept[p] {
 			p.minter.Forget()
