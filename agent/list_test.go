@@ -231,14 +231,14 @@ func TestComment(t *testing.T) {
 		validBefore    uint64
 		want           string
 	}{
-		{Name: "corp", Source: "alice@corp.example.com", at(8*time.Hour + 5*time.Minute), "corp alice@corp.example.com until 16:05"},
-		{Name: "corp", Source: "alice@corp.example.com x509=07@ab req=1", at(time.Hour), "corp alice@corp.example.com until 09:00"},
-		{Name: "corp", Source: "", at(time.Hour), "corp until 09:00"},
-		{Name: "corp", Source: "alice", at(72 * time.Hour), "corp alice until 2026-11-25 08:00"},
-		{Name: "corp", Source: "alice", math.MaxUint64, "corp alice"},
-		{Name: "corp", Source: "al\x1b[2Jice\x00\n\u202e", at(time.Hour), "corp al[2Jice until 09:00"},
-		{Name: "corp", Source: "jürgen\xff", at(time.Hour), "corp jürgen until 09:00"},
-		{Name: "corp", Source: strings.Repeat("ü", 100), at(time.Hour), "corp " + strings.Repeat("ü", 32) + " until 09:00"},
+		{"corp", "alice@corp.example.com", at(8*time.Hour + 5*time.Minute), "corp alice@corp.example.com until 16:05"},
+		{"corp", "alice@corp.example.com x509=07@ab req=1", at(time.Hour), "corp alice@corp.example.com until 09:00"},
+		{"corp", "", at(time.Hour), "corp until 09:00"},
+		{"corp", "alice", at(72 * time.Hour), "corp alice until 2026-11-25 08:00"},
+		{"corp", "alice", math.MaxUint64, "corp alice"},
+		{"corp", "al\x1b[2Jice\x00\n\u202e", at(time.Hour), "corp al[2Jice until 09:00"},
+		{"corp", "jürgen\xff", at(time.Hour), "corp jürgen until 09:00"},
+		{"corp", strings.Repeat("ü", 100), at(time.Hour), "corp " + strings.Repeat("ü", 32) + " until 09:00"},
 	} {
 		cert := &ssh.Certificate{KeyId: tt.keyID, ValidBefore: tt.validBefore}
 		if got := comment(tt.profile, cert, now); got != tt.want {
