@@ -69,8 +69,8 @@ fuzz: ## every fuzz target for FUZZTIME, one after the other
 	@GO=$(GO) FUZZTIME=$(FUZZTIME) contrib/fuzz.sh
 
 .PHONY: bench
-bench: ## benchmarks; they inform and never fail
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+bench: build ## speed and memory beside ssh-agent, as a table; it informs and never fails
+	$(GO) run ./internal/bench -bin bin
 
 .PHONY: demo
 demo: build ## an X.509 certificate becomes a plain ssh login, on loopback

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// describe says where and of what the figures are.
+func describe(ctx context.Context, l *lab) string {
+	return fmt.Sprintf("%s; %d cores, %s, %s/%s; %s; %s; load at the end %s",
+		time.Now().Format(time.DateOnly), runtime.NumCPU(), processor(), runtime.GOOS, runtime.GOARCH,
+		version(ctx, l.program("sshmint"), "version"), version(ctx, "ssh", "-V"), busy())
+}
+
+func processor() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "processor not known"
+	}
+	for line := range bytes.Lines(info) {
+		if name, value, found := strings.Cut(string(line), ":"); found && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "processor not known"
+}
+
+func busy() string {
+	average, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "not known"
+	}
+	return strings.Join(strings.Fields(string(average))[:3], " ")
+}
+
+// version is all that a program says of itself, on one line.
+func version(ctx context.Context, program string, args ...string) string {
+	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput() // #nosec G204 -- what is measured
+	if err != nil {
+		return program + ", version not known"
+	}
+	return strings.Join(strings.Fields(string(out)), " ")
+}
