@@ -39,6 +39,10 @@ type Agent struct {
 	// Log gets one record for each event. Nil discards them.
 	Log *slog.Logger
 
+	// Confirmer asks the person. Nil: there is no way to ask, and what must be
+	// confirmed is refused.
+	Confirmer Confirmer
+
 	keys     atomic.Pointer[keySet]
 	settings atomic.Pointer[Settings]
 	change   sync.Mutex // held to replace keys; never across a call to a Source
@@ -46,6 +50,8 @@ type Agent struct {
 	lock  lock
 	gate  gate
 	notes notes
+
+	denials denials
 }
 
 // Forget drops every minted certificate with its key; the next use mints anew.

@@ -30,8 +30,9 @@ type Source interface {
 
 // A Profile is a Source under the name that a person knows.
 type Profile struct {
-	Name   string
-	Source Source
+	Name    string
+	Source  Source
+	Confirm Confirmation // how often a person is asked before it signs
 }
 
 // maxRemembered is how many certificates of one profile sign at once: the

@@ -17,6 +17,8 @@ type session struct {
 
 	out    []byte
 	listed []*minted
+
+	confirmed []confirmed
 }
 
 var errLocked = errors.New("the agent is locked")

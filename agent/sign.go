@@ -44,6 +44,9 @@ func (s *session) sign(ctx context.Context, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("profile %s: %w", m.profile.Name, err)
 	}
+	if err := s.confirmLogin(ctx, m, q); err != nil {
+		return fmt.Errorf("profile %s: %w", m.profile.Name, err)
+	}
 	signature, err := m.sign(data, algorithm)
 	if err != nil {
 		return fmt.Errorf("signing for profile %s: %w", m.profile.Name, err)

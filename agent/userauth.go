@@ -15,6 +15,7 @@ const maxSessionID = 128
 // Its fields are parts of the signed data.
 type authRequest struct {
 	session   []byte
+	user      []byte
 	algorithm []byte
 	key       []byte
 	hostKey   []byte // nil in a plain publickey request
@@ -31,7 +32,7 @@ func parseAuthRequest(data []byte) (authRequest, error) {
 	var q authRequest
 	q.session = r.string()
 	kind := r.byte()
-	user := r.string()
+	q.user = r.string()
 	service := r.string()
 	method := r.string()
 	signed := r.byte()
@@ -50,7 +51,7 @@ func parseAuthRequest(data []byte) (authRequest, error) {
 		why = fmt.Sprintf("its session id has %d bytes", len(q.session))
 	case kind != userauthRequest:
 		why = fmt.Sprintf("its message type is %d", kind)
-	case bytes.IndexByte(user, 0) >= 0:
+	case bytes.IndexByte(q.user, 0) >= 0:
 		why = "its user name has a NUL"
 	case string(service) != "ssh-connection":
 		why = "its service is not ssh-connection"
