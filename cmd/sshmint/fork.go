@@ -9,12 +9,26 @@ import (
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/sshmint/sshmint/internal/control"
 )
 
 // fork starts this program again, in the background and away from the terminal,
 // and ends once that listens: its output, which it closes then, is what the shell
-// evaluates.
+// evaluates. Where an agent listens already, a second login's shell is given that
+// one.
 func fork(c *cli.Context) error {
+	socket, err := socketOf(c)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := ask(c)
+	defer cancel()
+	running := control.Client{Socket: socket}
+	if s, err := running.Status(ctx); err == nil {
+		fmt.Fprintf(c.App.ErrWriter, "sshmint: the agent with pid %d listens on %s already\n", s.PID, socket)
+		return printEnv(c.App.Writer, c.String("shell"), environment(socket, s.PID))
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("going to the background: %w", err)
@@ -46,6 +60,7 @@ func fork(c *cli.Context) error {
 	}
 	child := exec.Command(self, append(argv, "--shell", shell)...) // #nosec G204 -- ourselves
 	child.Stderr = log
+	child.Dir = rootDir
 	child.SysProcAttr = detached()
 	out, err := child.StdoutPipe()
 	if err != nil {

@@ -14,6 +14,10 @@ import (
 
 const terminate = syscall.SIGTERM
 
+// rootDir is where an agent in the background works, so that it keeps no other
+// file system busy.
+const rootDir = "/"
+
 // detached makes a child survive its shell and the shell's terminal.
 func detached() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 

@@ -11,6 +11,9 @@ import (
 // Windows knows no SIGTERM: a command is ended.
 var terminate = os.Kill
 
+// rootDir is empty: the folder that the shell is in.
+const rootDir = ""
+
 const detachedProcess = 0x00000008 // DETACHED_PROCESS
 
 func detached() *syscall.SysProcAttr {
