@@ -97,16 +97,7 @@ func (d *daemon) run(c *cli.Context, l, side net.Listener, command []string) err
 		ctx, stop = signal.NotifyContext(context.WithoutCancel(c.Context), syscall.SIGTERM)
 	}
 	defer stop()
-	serving := make(chan error, 2)
-	go func() { serving <- d.agent.Serve(ctx, l) }()
-	server := control.NewServer(d)
-	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
-	go func() {
-		if err := server.Serve(agent.OwnUser(side)); !errors.Is(err, http.ErrServerClosed) {
-			serving <- fmt.Errorf("serving %s: %w", control.Path(d.socket), err)
-		}
-	}()
-	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	serving, closeControl := d.begin(ctx, l, side)
 	defer d.signals(ctx)()
 
 	d.log.Info("listening", "socket", d.socket, "pid", os.Getpid())
@@ -124,12 +115,29 @@ func (d *daemon) run(c *cli.Context, l, side net.Listener, command []string) err
 		}
 	}
 	stop()
-	_ = server.Close()
+	closeControl()
 	if err := <-serving; err != nil && outcome == nil {
 		return err
 	}
 	d.log.Info("ended")
 	return outcome
+}
+
+// begin serves the agent's socket and the control socket until ctx ends. serving
+// gives what ended the first of them; that is nil if ctx did.
+func (d *daemon) begin(ctx context.Context, l, side net.Listener) (serving <-chan error, closeControl func()) {
+	ended := make(chan error, 2)
+	go func() { ended <- d.agent.Serve(ctx, l) }()
+	server := control.NewServer(d)
+	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
+	go func() {
+		if err := server.Serve(agent.OwnUser(side)); !errors.Is(err, http.ErrServerClosed) {
+			ended <- fmt.Errorf("serving %s: %w", control.Path(d.socket), err)
+		}
+	}()
+	closeControl = func() { _ = server.Close() }
+	context.AfterFunc(ctx, closeControl)
+	return ended, closeControl
 }
 
 // announce prints what a shell needs, as ssh-agent -D does. Nothing more is
