@@ -22,6 +22,10 @@ type Source interface {
 	// when ctx ends; that a client went away does not end ctx.
 	Signer(ctx context.Context) (ssh.Signer, error)
 
+	// NeedsPerson tells whether Signer would ask a person for something now, such
+	// as a PIN. It must answer at once.
+	NeedsPerson() bool
+
 	// Forget must drop the certificate, its key and what is about to be minted:
 	// once it has returned, neither Current nor Signer return what was asked for
 	// before.

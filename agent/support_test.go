@@ -90,7 +90,8 @@ func (a *authority) sign(t testing.TB, cert *ssh.Certificate, key ssh.Signer) ss
 
 // A source is a Source that holds what it is given, and mints by a function.
 type source struct {
-	mint func(ctx context.Context) (ssh.Signer, error) // nil: there is nothing to mint
+	mint   func(ctx context.Context) (ssh.Signer, error) // nil: there is nothing to mint
+	person bool                                          // minting asks one
 
 	mu      sync.Mutex
 	current ssh.Signer
@@ -122,6 +123,8 @@ func (s *source) Signer(ctx context.Context) (ssh.Signer, error) {
 	}
 	return signer, err
 }
+
+func (s *source) NeedsPerson() bool { return s.person }
 
 func (s *source) Forget() {
 	s.mu.Lock()

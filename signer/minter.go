@@ -102,6 +102,9 @@ func (m *Minter) Mint(ctx context.Context) (ssh.Signer, error) {
 	return m.wait(ctx)
 }
 
+// NeedsPerson tells whether a mint would ask a person for something now.
+func (m *Minter) NeedsPerson() bool { return m.Identity.NeedsPerson() }
+
 // wait is entered with the lock held and gives it back.
 func (m *Minter) wait(ctx context.Context) (ssh.Signer, error) {
 	f := m.flight
