@@ -21,14 +21,9 @@ import (
 // replaced if it is ours and nobody answers there; if somebody does, the error
 // is ErrInUse. Close removes the socket, unless another one has taken its place.
 func Listen(path string) (net.Listener, error) {
-	path, err := filepath.Abs(path) // also turns Linux's abstract "@name" into a file
+	path, err := socketPath(path)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", path, err)
-	}
-	// One byte is for the NUL. OpenSSH's client cuts a longer path without a
-	// word, and then finds no socket.
-	if limit := len(syscall.RawSockaddrUnix{}.Path) - 1; len(path) > limit {
-		return nil, fmt.Errorf("socket path %s has %d bytes, %d fit: choose a shorter one", path, len(path), limit)
+		return nil, err
 	}
 	directory, err := openDirectory(filepath.Dir(path))
 	if err != nil {
@@ -50,12 +45,21 @@ func Listen(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", path, err)
 	}
-	l.SetUnlinkOnClose(false) // see Close
-	info, err := os.Lstat(path)
+	return newListener(l, path, true)
+}
+
+// socketPath makes a path absolute, also Linux's abstract "@name", and checks
+// that it fits. One byte is for the NUL; OpenSSH's client cuts a longer path
+// without a word, and then finds no socket.
+func socketPath(path string) (string, error) {
+	absolute, err := filepath.Abs(path)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listening on %s: %w", path, err), l.Close())
+		return "", fmt.Errorf("listening on %s: %w", path, err)
 	}
-	return &listener{UnixListener: l, path: path, made: info}, nil
+	if limit := len(syscall.RawSockaddrUnix{}.Path) - 1; len(absolute) > limit {
+		return "", fmt.Errorf("socket path %s has %d bytes, %d fit: choose a shorter one", absolute, len(absolute), limit)
+	}
+	return absolute, nil
 }
 
 // umask is of the whole process; whoever changes it holds this.
@@ -167,9 +171,21 @@ func removeDead(path string) error {
 
 type listener struct {
 	*net.UnixListener
-	path string
-	made fs.FileInfo
-	once sync.Once
+	path   string
+	made   fs.FileInfo
+	locked bool // its directory is locked to replace it
+	once   sync.Once
+}
+
+// newListener returns l with the socket that it made, so that Close removes no
+// other one.
+func newListener(l *net.UnixListener, path string, locked bool) (net.Listener, error) {
+	l.SetUnlinkOnClose(false) // see Close
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listening on %s: %w", path, err), l.Close())
+	}
+	return &listener{UnixListener: l, path: path, made: info, locked: locked}, nil
 }
 
 // Close removes the socket before it closes it: the inode cannot be another's
@@ -181,19 +197,21 @@ func (l *listener) Close() error {
 }
 
 func (l *listener) remove() error {
-	directory, err := os.Open(filepath.Dir(l.path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if l.locked {
+		directory, err := os.Open(filepath.Dir(l.path))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("removing the socket: %w", err)
+		}
+		defer directory.Close() //nolint:errcheck // nothing was written
+		unlock, err := lockDirectory(directory)
+		if err != nil {
+			return err
+		}
+		defer unlock()
 	}
-	if err != nil {
-		return fmt.Errorf("removing the socket: %w", err)
-	}
-	defer directory.Close() //nolint:errcheck // nothing was written
-	unlock, err := lockDirectory(directory)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	info, err := os.Lstat(l.path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(info, l.made) {
 		return nil

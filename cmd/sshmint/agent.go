@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -27,7 +26,8 @@ func agentCommand() *cli.Command {
 		ArgsUsage: "[-- COMMAND [ARGUMENT ...]]",
 		Description: "The agent prints what a shell needs to use it, and logs to stderr.\n" +
 			"With a COMMAND it runs that with the agent's socket, on a socket of its own unless\n" +
-			"--socket says otherwise, and ends with it.\n\n" +
+			"--socket says otherwise, and ends with it. Without either it takes the socket that\n" +
+			"systemd opened for it (LISTEN_FDS).\n\n" +
 			"SIGHUP reads the configuration anew, SIGUSR1 forgets all certificates.",
 		Flags: []cli.Flag{
 			socketFlag(), configFlag(), shellFlag(),
@@ -49,30 +49,42 @@ func runAgent(c *cli.Context) error {
 	if err := agent.Harden(); err != nil {
 		return fmt.Errorf("keeping other programs out of the agent's memory: %w", err)
 	}
-	socket, cleanUp, err := socketFor(c, command)
-	if err != nil {
-		return err
-	}
-	defer cleanUp()
-
 	level := slog.LevelInfo
 	if c.Bool("verbose") {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
-	d := &daemon{agent: &agent.Agent{Log: log}, log: log, file: c.String("config"), socket: socket, started: time.Now()}
-	l, err := agent.Listen(socket)
+	l, cleanUp, err := listen(c, command)
 	if err != nil {
 		return err
 	}
-	side, err := agent.Listen(control.Path(socket))
+	defer cleanUp()
+	d := newDaemon(c.String("config"), l.Addr().String(), log)
+	side, err := d.open(l)
 	if err != nil {
-		return errors.Join(err, l.Close())
-	}
-	if err := d.load(); err != nil {
-		return errors.Join(err, l.Close(), side.Close())
+		return err
 	}
 	return d.run(c, l, side, command)
+}
+
+// listen takes the socket that systemd opened for an agent which is not told
+// where to listen, or makes one.
+func listen(c *cli.Context, command []string) (net.Listener, func(), error) {
+	if len(command) == 0 && c.String("socket") == "" {
+		if l, err := agent.Activated(); l != nil || err != nil {
+			return l, func() {}, err
+		}
+	}
+	socket, cleanUp, err := socketFor(c, command)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := agent.Listen(socket)
+	if err != nil {
+		cleanUp()
+		return nil, nil, err
+	}
+	return l, cleanUp, nil
 }
 
 // socketFor gives where to listen. An agent for one command has a socket of its

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/sshmint/sshmint/agent"
+	"github.com/sshmint/sshmint/internal/control"
+)
+
+// newDaemon gives an agent that is to listen on the socket, with the
+// configuration in file ("" for the usual ones) still to be read.
+func newDaemon(file, socket string, log *slog.Logger) *daemon {
+	return &daemon{agent: &agent.Agent{Log: log}, log: log, file: file, socket: socket, started: time.Now()}
+}
+
+// open makes the control socket beside the agent's own, l, and reads the
+// configuration. If it fails, it closes l as well.
+func (d *daemon) open(l net.Listener) (side net.Listener, err error) {
+	side, err = agent.Listen(control.Path(d.socket))
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if err := d.load(); err != nil {
+		return nil, errors.Join(err, l.Close(), side.Close())
+	}
+	return side, nil
+}
