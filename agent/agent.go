@@ -6,8 +6,11 @@
 // # What it guarantees
 //
 // A minted key signs only SSH user authentication (RFC 4252 section 7) that
-// names the key's own certificate or plain key: never SSHSIG, never a TLS
-// handshake, never arbitrary bytes, and never with SHA-1.
+// names the key's own certificate or plain key, and SSHSIG messages in the
+// namespaces that the settings allow, these for clients on this computer alone:
+// never a TLS handshake, never arbitrary bytes, and never with SHA-1. Where a
+// profile demands that a person confirms it, nothing but a clear yes in time
+// will do.
 //
 // A connection that ssh bound to a session (session-bind@openssh.com) signs for
 // that session alone. A connection that was forwarded to another host, or on
@@ -18,9 +21,10 @@
 // agent can tell.
 //
 // A client is always answered: 60 s after a request for the list at the latest,
-// with the certificates that could be had by then. Requests of one connection
-// are answered in order; no lock is held while a Source works or a signature is
-// made.
+// with the certificates that could be had by then, and as late after a request
+// for a signature that a person must confirm. Requests of one connection are
+// answered in order; no lock is held while a Source works, a person thinks or a
+// signature is made.
 //
 // Refusals carry no text in the protocol, so each is logged, and the last ones
 // are kept (see Agent.Refusals). Neither holds what was to be signed.

@@ -6,6 +6,10 @@ import "slices"
 type Settings struct {
 	// Profiles are offered in this order. Their names must differ.
 	Profiles []Profile
+
+	// SSHSIG are the namespaces in which minted keys sign SSHSIG messages, for
+	// clients on this computer.
+	SSHSIG []string
 }
 
 // Set replaces the settings. What clients were given by a profile that keeps

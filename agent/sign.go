@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,6 +27,12 @@ func (s *session) sign(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
+	if bytes.HasPrefix(data, []byte(sshsigMagic)) {
+		if err := s.signSSHSIG(ctx, asked, data, flags); err != nil {
+			return fmt.Errorf("profile %s: %w", asked.profile.Name, err)
+		}
+		return nil
+	}
 	q, err := parseAuthRequest(data)
 	if err != nil {
 		return fmt.Errorf("profile %s: %w", asked.profile.Name, err)
@@ -47,15 +54,23 @@ func (s *session) sign(ctx context.Context, body []byte) error {
 	if err := s.confirmLogin(ctx, m, q); err != nil {
 		return fmt.Errorf("profile %s: %w", m.profile.Name, err)
 	}
+	if err := s.answerSign(m, data, algorithm); err != nil {
+		return fmt.Errorf("signing for profile %s: %w", m.profile.Name, err)
+	}
+	s.agent.log().LogAttrs(ctx, slog.LevelDebug, "signed", slog.Int("pid", s.peer.pid), slog.String("profile", m.profile.Name),
+		slog.Uint64("serial", m.cert.Serial), slog.String("algorithm", algorithm))
+	return nil
+}
+
+// answerSign signs what has passed all checks.
+func (s *session) answerSign(m *minted, data []byte, algorithm string) error {
 	signature, err := m.sign(data, algorithm)
 	if err != nil {
-		return fmt.Errorf("signing for profile %s: %w", m.profile.Name, err)
+		return err
 	}
 	if s.agent.Locked() { // a token may have taken a while
 		return errLocked
 	}
-	s.agent.log().LogAttrs(ctx, slog.LevelDebug, "signed", slog.Int("pid", s.peer.pid), slog.String("profile", m.profile.Name),
-		slog.Uint64("serial", m.cert.Serial), slog.String("algorithm", algorithm))
 	s.out = append(s.out, msgSignResponse)
 	s.out = appendSignature(s.out, signature)
 	return nil
