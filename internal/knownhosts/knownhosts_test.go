@@ -133,7 +133,8 @@ func TestLookup(t *testing.T) {
 		{"principal with a wildcard", trust, certificate(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"*.corp.example.com"} }), Candidates{}, Host{Open: true}},
 		{
 			"principal with a wildcard, and what was typed", trust, certificate(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"*.corp.example.com"} }),
-			Candidates{Typed: []string{"db7.corp.example.com"}}, Host{Names: []string{"db7.corp.example.com"}},
+			Candidates{Typed: []string{"db7.corp.example.com"}},
+			Host{Names: []string{"db7.corp.example.com"}},
 		},
 		{"typed, but no principal", trust, good, Candidates{Typed: []string{"db8.corp.example.com"}}, Host{Names: []string{"db7.corp.example.com"}}},
 
