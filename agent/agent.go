@@ -55,6 +55,9 @@ type Agent struct {
 	gate  gate
 	notes notes
 
+	upstreams atomic.Pointer[[]*upstream]
+	self      selfName
+
 	denials denials
 }
 

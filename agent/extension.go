@@ -19,10 +19,15 @@ func (s *session) extension(body []byte) error {
 	}
 	switch {
 	case name == sessionBind:
-		if err := s.binds.bind(r.rest); err != nil {
+		err := s.binds.bind(r.rest)
+		s.keepBind(body, err == nil)
+		if err != nil {
 			return fmt.Errorf("%s: %w: %w", name, errExtensionFailed, err)
 		}
 		return s.succeed()
+	case name == agentPath:
+		s.takePath(r.rest)
+		return nil
 	case s.agent.Locked():
 		return errLocked
 	case name == "query":

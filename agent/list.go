@@ -33,6 +33,7 @@ func (a *Agent) Keys(ctx context.Context) []Key {
 }
 
 func (s *session) list(ctx context.Context) error {
+	upstream := s.askUpstreams(ctx) // meanwhile
 	offered := s.offer(ctx)
 	s.out = append(s.out, msgIdentitiesAnswer, 0, 0, 0, 0)
 	count := uint32(0)
@@ -46,6 +47,7 @@ func (s *session) list(ctx context.Context) error {
 	}
 	binary.BigEndian.PutUint32(s.out[5:], count)
 	clear(offered) // an idle connection must not keep keys that were forgotten
+	s.appendUpstreams(upstream)
 	return nil
 }
 

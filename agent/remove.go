@@ -1,8 +1,10 @@
 package agent
 
+import "context"
+
 // remove forgets the profile whose certificate, or plain key, is named. What is
 // minted is minted again at the next use; ssh-add -x is the way to stop that.
-func (s *session) remove(body []byte) error {
+func (s *session) remove(ctx context.Context, body []byte) error {
 	r := reader{rest: body}
 	blob := r.string()
 	if err := r.whole(); err != nil {
@@ -10,6 +12,9 @@ func (s *session) remove(body []byte) error {
 	}
 	m, err := s.find(blob)
 	if err != nil {
+		if r := s.relayOf(ctx, blob); r != nil {
+			return s.removeUpstream(ctx, r, body)
+		}
 		return err
 	}
 	s.agent.forget(m.profile)
@@ -17,12 +22,15 @@ func (s *session) remove(body []byte) error {
 	return s.succeed()
 }
 
-func (s *session) removeAll() error {
+func (s *session) removeAll(ctx context.Context) error {
 	if err := s.binds.remote(); err != nil {
 		return err
 	}
 	s.agent.Forget()
 	s.agent.log().Info("all profiles forgotten", "pid", s.peer.pid)
+	if err := s.removeAllUpstream(ctx); err != nil {
+		return err
+	}
 	return s.succeed()
 }
 

@@ -109,6 +109,7 @@ func (a *Agent) answer(ctx context.Context, conn net.Conn, peer peer) {
 		}
 	}()
 	s := &session{agent: a, peer: peer}
+	defer s.close()
 	frames := frameReader{conn: conn}
 	for {
 		message, err := frames.next()

@@ -19,6 +19,7 @@ type session struct {
 	listed []*minted
 
 	confirmed []confirmed
+	relays    relays
 }
 
 var errLocked = errors.New("the agent is locked")
@@ -63,17 +64,20 @@ func (s *session) dispatch(ctx context.Context, kind byte, body []byte) error {
 	case msgSignRequest:
 		return s.sign(ctx, body)
 	case msgRemoveIdentity:
-		return s.remove(body)
+		return s.remove(ctx, body)
 	case msgRemoveAll:
-		return s.removeAll()
+		return s.removeAll(ctx)
 	case msgRemoveAllV1:
 		return s.removeAllV1()
 	case msgLock:
 		return s.lock(ctx, body)
 	case msgAddIdentity, msgAddConstrained:
+		if s.keptUpstream(body) {
+			return s.addUpstream(ctx, kind, body)
+		}
 		return errors.New("this agent holds no keys but those that it mints")
 	case msgAddCard, msgAddCardConstraint, msgRemoveCard:
-		return errors.New("PKCS#11 modules are never loaded over the agent protocol; name the token in a profile")
+		return s.card(ctx, kind, body)
 	}
 	return errors.New("message number not known")
 }

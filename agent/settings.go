@@ -10,6 +10,12 @@ type Settings struct {
 	// SSHSIG are the namespaces in which minted keys sign SSHSIG messages, for
 	// clients on this computer.
 	SSHSIG []string
+
+	// Upstream are the sockets of other agents, whose keys are offered after
+	// ours, in this order.
+	Upstream []string
+	// AddUpstream has the first of them keep the keys that clients add.
+	AddUpstream bool
 }
 
 // Set replaces the settings. What clients were given by a profile that keeps
@@ -36,6 +42,7 @@ func (a *Agent) Set(settings Settings) {
 		}
 	}
 	a.settings.Store(&settings)
+	a.setUpstreams(settings.Upstream)
 	a.keys.Store(newKeySet(next))
 }
 

@@ -25,6 +25,9 @@ func (s *session) sign(ctx context.Context, body []byte) error {
 	}
 	asked, err := s.find(blob)
 	if err != nil {
+		if r := s.relayOf(ctx, blob); r != nil {
+			return s.relaySign(ctx, r, body)
+		}
 		return err
 	}
 	if bytes.HasPrefix(data, []byte(sshsigMagic)) {
