@@ -277,7 +277,7 @@ func TestConfirmQuestion(t *testing.T) {
 		t.Errorf("callers %+v", q.Callers)
 	}
 	text := q.String()
-	for _, want := range []string{`Log in as "alice" on the server with the host key SHA256:`, "with the certificate of profile corp?", fmt.Sprintf("(%d) <- ", os.Getpid())} {
+	for _, want := range []string{`Log in as "alice" on the server with the host key SHA256:`, "with the certificate of profile corp?", fmt.Sprintf("(%d), started by ", os.Getpid())} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

@@ -53,34 +53,30 @@ func (q *Question) subject() string {
 	return q.Fingerprint
 }
 
-// maxShown bounds each name in a question, in bytes.
-const maxShown = 80
-
 // String is the question as a person reads it, in a few lines of printable text.
 func (q Question) String() string {
-	show := func(s string) string { return printable(s, maxShown) }
 	var b strings.Builder
 	switch q.Use {
 	case UseLogin:
-		fmt.Fprintf(&b, "Log in as %q", show(q.User))
+		b.WriteString(`Log in as "` + show(q.User, maxShown) + `"`)
 		if q.Host != "" {
-			b.WriteString(" on " + show(q.Host))
+			b.WriteString(" on " + show(q.Host, maxShown))
 		} else {
 			b.WriteString(" on a server that the client does not name")
 		}
 	case UseSSHSIG:
-		fmt.Fprintf(&b, "Sign data in the namespace %q", show(q.Namespace))
+		b.WriteString(`Sign data in the namespace "` + show(q.Namespace, maxShown) + `"`)
 	default:
 		b.WriteString("Sign data that the agent cannot read")
 	}
 	if q.Profile != "" {
-		b.WriteString(" with the certificate of profile " + show(q.Profile))
+		b.WriteString(" with the certificate of profile " + show(q.Profile, maxShown))
 	} else {
-		b.WriteString(" with the key " + show(q.Comment))
+		b.WriteString(" with the key " + show(q.Comment, maxShown))
 	}
 	b.WriteString("?\n")
 	if q.Profile == "" {
-		b.WriteString("Key: " + show(q.Fingerprint) + "\n")
+		b.WriteString("Key: " + show(q.Fingerprint, maxShown) + "\n")
 	}
 	if q.Forwarded {
 		b.WriteString("The connection is forwarded: somebody on another host may be asking.\n")
@@ -93,9 +89,23 @@ func describeCallers(callers []Process) string {
 	if len(callers) == 0 {
 		return "a process that the system does not name"
 	}
-	names := make([]string, len(callers))
-	for i, p := range callers {
-		names[i] = fmt.Sprintf("%s (%d)", printable(p.Name, 32), p.PID)
+	names := make([]string, min(len(callers), maxCallers))
+	for i, p := range callers[:len(names)] {
+		names[i] = fmt.Sprintf("%s (%d)", show(p.Name, 32), p.PID)
 	}
-	return strings.Join(names, " <- ")
+	return strings.Join(names, ", started by ")
+}
+
+// maxShown bounds a name in a question, in bytes.
+const maxShown = 80
+
+// show makes a name fit for all dialogs: some take < and & for markup, or \n
+// for the end of a line, and what others chose could pass for our own words.
+func show(name string, limit int) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("<>&\\\"", r) {
+			return '?'
+		}
+		return r
+	}, printable(name, limit))
 }
