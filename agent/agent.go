@@ -34,6 +34,8 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+
+	"github.com/sshmint/sshmint/internal/knownhosts"
 )
 
 // An Agent answers agent requests on any number of sockets, which share its
@@ -46,6 +48,15 @@ type Agent struct {
 	// Confirmer asks the person. Nil: there is no way to ask, and what must be
 	// confirmed is refused.
 	Confirmer Confirmer
+
+	// KnownHosts are the files that tell which names a host key has. Nil: those
+	// that ssh reads unless its configuration says otherwise.
+	KnownHosts []string
+
+	known struct {
+		once  sync.Once
+		files knownhosts.Files
+	}
 
 	keys     atomic.Pointer[keySet]
 	settings atomic.Pointer[Settings]

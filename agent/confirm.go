@@ -80,7 +80,7 @@ func (s *session) confirm(ctx context.Context, q Question) error {
 
 // confirmLogin asks for a login as the profile says.
 func (s *session) confirmLogin(ctx context.Context, m *minted, q authRequest) error {
-	if m.profile.rules.Load().Confirm == ConfirmNever {
+	if s.confirmation(m.profile) == ConfirmNever {
 		return nil
 	}
 	return s.confirmUse(ctx, m, Question{Use: UseLogin, User: string(q.user), Host: s.destination()})
@@ -91,7 +91,7 @@ func (s *session) confirmLogin(ctx context.Context, m *minted, q authRequest) er
 // for anew, as a forwarded connection may come to need.
 func (s *session) confirmUse(ctx context.Context, m *minted, q Question) error {
 	p := m.profile
-	how := p.rules.Load().Confirm
+	how := s.confirmation(p)
 	switch how {
 	case ConfirmNever:
 		return nil

@@ -61,15 +61,13 @@ func (s *session) offer(ctx context.Context) []*minted {
 	}
 	s.listed = s.listed[:0]
 	var missing []*profile
-	for _, p := range a.set().profiles {
-		if why := s.hidden(p); why != nil {
-			a.notes.hide(p.Name, why)
-			a.log().Info("profile hidden from a list", "pid", s.peer.pid, "profile", p.Name, "why", why.Error())
-			continue
-		}
-		m := a.current(p)
+	for _, o := range s.order() {
+		m := a.current(o.profile)
 		if m == nil {
-			missing = append(missing, p)
+			if !s.mayMint(o.profile, o.place) {
+				continue
+			}
+			missing = append(missing, o.profile)
 		}
 		s.listed = append(s.listed, m) // nil keeps the place
 	}

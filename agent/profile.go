@@ -36,6 +36,8 @@ type Source interface {
 type Profile struct {
 	Name    string
 	Source  Source
+	Hosts   Hosts        // for which it is
+	Forward Forwarding   // on connections that are forwarded to another host
 	Confirm Confirmation // how often a person is asked before it signs
 }
 

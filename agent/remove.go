@@ -1,6 +1,9 @@
 package agent
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // remove forgets the profile whose certificate, or plain key, is named. What is
 // minted is minted again at the next use; ssh-add -x is the way to stop that.
@@ -16,6 +19,9 @@ func (s *session) remove(ctx context.Context, body []byte) error {
 			return s.removeUpstream(ctx, r, body)
 		}
 		return err
+	}
+	if err := s.binds.remote(); err != nil { // it may be seen there, not dropped
+		return fmt.Errorf("profile %s: %w", m.profile.Name, err)
 	}
 	s.agent.forget(m.profile)
 	s.agent.log().Info("profile forgotten", "pid", s.peer.pid, "profile", m.profile.Name)

@@ -14,9 +14,12 @@ type session struct {
 	agent *Agent
 	peer  peer
 	binds bindings
+	only  string // the profile whose own socket it came by
+	known known
 
 	out    []byte
 	listed []*minted
+	placed []placed
 
 	confirmed []confirmed
 	relays    relays
@@ -88,9 +91,10 @@ func (s *session) succeed() error {
 }
 
 // hidden returns why this connection may not see, use or drop what the profile
-// minted, or nil. Everything that touches a minted key asks it.
-func (s *session) hidden(*profile) error {
-	return s.binds.remote()
+// minted, or nil.
+func (s *session) hidden(p *profile) error {
+	_, err := s.place(p)
+	return err
 }
 
 // find returns the minted key that a certificate or plain key names, if this

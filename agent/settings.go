@@ -7,6 +7,11 @@ type Settings struct {
 	// Profiles are offered in this order. Their names must differ.
 	Profiles []Profile
 
+	// HideUnknown hides profiles that have Hosts from clients which go to a server
+	// that known_hosts does not name, and from such that do not prove where they
+	// go. Otherwise these are offered what is valid, after all else.
+	HideUnknown bool
+
 	// SSHSIG are the namespaces in which minted keys sign SSHSIG messages, for
 	// clients on this computer.
 	SSHSIG []string

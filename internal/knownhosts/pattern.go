@@ -146,3 +146,13 @@ func glob(pattern, s string, isPattern bool) bool {
 	}
 	return strings.Trim(pattern[p:], "*") == ""
 }
+
+// WithPort returns the name with the port of another, if it has none itself.
+func WithPort(name, other string) string {
+	host, port := split(name)
+	_, otherPort := split(other)
+	if port != "22" || otherPort == "22" {
+		return name
+	}
+	return "[" + host + "]:" + otherPort
+}
