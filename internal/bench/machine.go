@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,10 +11,10 @@ import (
 )
 
 // describe says where and of what the figures are.
-func describe(ctx context.Context, l *lab) string {
+func describe(l *lab) string {
 	return fmt.Sprintf("%s; %d cores, %s, %s/%s; %s; %s; load at the end %s",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), processor(), runtime.GOOS, runtime.GOARCH,
-		version(ctx, l.program("sshmint"), "version"), version(ctx, "ssh", "-V"), busy())
+		version(l.program("sshmint"), "version"), version("ssh", "-V"), busy())
 }
 
 func processor() string {
@@ -40,8 +39,8 @@ func busy() string {
 }
 
 // version is all that a program says of itself, on one line.
-func version(ctx context.Context, program string, args ...string) string {
-	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput() // #nosec G204 -- what is measured
+func version(program string, args ...string) string {
+	out, err := exec.Command(program, args...).CombinedOutput() // #nosec G204 -- what is measured
 	if err != nil {
 		return program + ", version not known"
 	}

@@ -59,17 +59,18 @@ type plan struct {
 	starts     int
 	signatures int // before the memory is looked at
 	flushes    int // of the disk
-	logins     int // pairs
+	logins     int // pairs, or fewer
+	loginTime  time.Duration
 }
 
 var (
 	full = plan{
 		repetitions: 9, slice: 500 * time.Millisecond, clients: []int{1, 8, 64},
-		colds: 60, starts: 40, signatures: 100_000, flushes: 200, logins: 200,
+		colds: 60, starts: 40, signatures: 100_000, flushes: 200, logins: 200, loginTime: 3 * time.Minute,
 	}
 	quickly = plan{
 		repetitions: 2, slice: 30 * time.Millisecond, clients: []int{1, 8, 64},
-		colds: 3, starts: 3, signatures: 1000, flushes: 5, logins: 2,
+		colds: 3, starts: 3, signatures: 1000, flushes: 5, logins: 2, loginTime: time.Minute,
 	}
 )
 
@@ -127,7 +128,8 @@ func run(ctx context.Context, out, progress io.Writer, bin, only string, p plan)
 		measured = true
 		began := time.Now()
 		if err := part.measure(ctx, l, p, r); err != nil {
-			return errors.Join(fmt.Errorf("measuring %s: %w", part.name, err), context.Cause(ctx))
+			err = errors.Join(fmt.Errorf("measuring %s: %w", part.name, err), context.Cause(ctx))
+			return errors.Join(err, r.write(out, describe(l))) // what there is may be worth having
 		}
 		if _, err := fmt.Fprintf(progress, "bench: %s measured in %s\n", part.name, time.Since(began).Round(time.Second)); err != nil {
 			return err
@@ -136,5 +138,5 @@ func run(ctx context.Context, out, progress io.Writer, bin, only string, p plan)
 	if !measured {
 		return fmt.Errorf("there is no part %q; there are: %s", only, partNames())
 	}
-	return r.write(out, describe(ctx, l))
+	return r.write(out, describe(l))
 }
