@@ -174,7 +174,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 // logFile is where an agent in the background logs.
-func logFile() (string, error) {
+func logFile(name string) (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("finding a place for the log: %w", err)
@@ -183,5 +183,5 @@ func logFile() (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("making a place for the log: %w", err)
 	}
-	return filepath.Join(dir, "agent.log"), nil
+	return filepath.Join(dir, name), nil
 }

@@ -20,7 +20,11 @@ import (
 
 // run is the whole program; it returns the exit status: 0, 1 for what went
 // wrong, 2 for a wrong command line, or what a command that it ran returned.
+// Called by the name of ssh-agent, it is that.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 && filepath.Base(args[0]) == "ssh-agent" {
+		return runSSHAgent(args[1:], stdout, stderr)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	app := newApp()
@@ -44,10 +48,10 @@ func newApp() *cli.App {
 			}
 			return cli.ShowAppHelp(c)
 		},
-		Commands: []*cli.Command{
+		Commands: append([]*cli.Command{
 			initCommand(), agentCommand(), envCommand(), statusCommand(), listCommand(),
 			mintCommand(), forgetCommand(), identityCommand(), versionCommand(),
-		},
+		}, sshAgentCommands()...),
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = usage

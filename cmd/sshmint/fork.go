@@ -29,19 +29,6 @@ func fork(c *cli.Context) error {
 		fmt.Fprintf(c.App.ErrWriter, "sshmint: the agent with pid %d listens on %s already\n", s.PID, socket)
 		return printEnv(c.App.Writer, c.String("shell"), environment(socket, s.PID))
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("going to the background: %w", err)
-	}
-	path, err := logFile()
-	if err != nil {
-		return err
-	}
-	log, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600) // #nosec G304 -- our own cache folder
-	if err != nil {
-		return fmt.Errorf("opening the log: %w", err)
-	}
-	defer log.Close() //nolint:errcheck // the child's
 	argv := []string{"agent"}
 	for _, flag := range []string{"socket", "config"} {
 		if v := c.String(flag); v != "" {
@@ -58,29 +45,54 @@ func fork(c *cli.Context) error {
 	if shell == "" {
 		shell = defaultShell()
 	}
-	child := exec.Command(self, append(argv, "--shell", shell)...) // #nosec G204 -- ourselves
+	child, lines, err := behind("agent.log", append(argv, "--shell", shell))
+	if err != nil {
+		return err
+	}
+	if _, err := c.App.Writer.Write(lines); err != nil {
+		return err
+	}
+	return child.Release()
+}
+
+// behind starts this program again with other arguments, away from the terminal
+// and with a log for its stderr, waits until it closes its stdout, and returns
+// what it wrote there. A program that ends before it has written is an error.
+func behind(logName string, argv []string) (*os.Process, []byte, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, fmt.Errorf("going to the background: %w", err)
+	}
+	path, err := logFile(logName)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600) // #nosec G304 -- our own cache folder
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the log: %w", err)
+	}
+	defer log.Close()                    //nolint:errcheck // the child's
+	child := exec.Command(self, argv...) // #nosec G204 -- ourselves
+	child.Args[0] = "sshmint"            // not ssh-agent, as a link may have it
 	child.Stderr = log
 	child.Dir = rootDir
 	child.SysProcAttr = detached()
 	out, err := child.StdoutPipe()
 	if err != nil {
-		return fmt.Errorf("going to the background: %w", err)
+		return nil, nil, fmt.Errorf("going to the background: %w", err)
 	}
 	if err := child.Start(); err != nil {
-		return fmt.Errorf("going to the background: %w", err)
+		return nil, nil, fmt.Errorf("going to the background: %w", err)
 	}
 	lines, err := io.ReadAll(out)
 	if err != nil {
-		return fmt.Errorf("waiting for the agent to listen: %w", err)
+		return nil, nil, fmt.Errorf("waiting for the agent to listen: %w", err)
 	}
 	if len(lines) == 0 {
 		_ = child.Wait() // it ended before it listened, and the log says why
-		return sayWhy(path)
+		return nil, nil, sayWhy(path)
 	}
-	if _, err := c.App.Writer.Write(lines); err != nil {
-		return err
-	}
-	return child.Process.Release()
+	return child.Process, lines, nil
 }
 
 // sayWhy passes on the last words of an agent that did not come up.
