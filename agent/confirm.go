@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -108,17 +109,24 @@ func (s *session) confirmUse(ctx context.Context, m *minted, q Question) error {
 		s.confirmed = append(s.confirmed, confirmed{p, q.use()})
 	}
 	// The question may have taken a while.
-	if still, err := s.find([]byte(m.blob)); err != nil || still != m {
+	find := s.find
+	if q.Use == UseSSHSIG {
+		find = s.findSSHSIG
+	}
+	if still, err := find([]byte(m.blob)); err != nil || still != m {
 		return errors.New("the certificate was dropped while the person was asked")
 	}
 	return nil
 }
 
-// destination is the server that the connection proved with its last bind, or
-// "".
+// destination is the server that the connection proved with its last bind: the
+// names by which ssh knows it, or its host key, or "".
 func (s *session) destination() string {
 	if s.binds.failed || len(s.binds.hops) == 0 {
 		return ""
+	}
+	if host := s.host(); host != nil && len(host.Names) > 0 {
+		return strings.Join(host.Names[:min(len(host.Names), 3)], ", ")
 	}
 	key, err := ssh.ParsePublicKey([]byte(s.binds.hops[len(s.binds.hops)-1].hostKey))
 	if err != nil {

@@ -24,7 +24,7 @@ func converse(t *testing.T, a *Agent) net.Conn {
 	go func() {
 		defer close(done)
 		defer func() { _ = server.Close() }()
-		a.answer(ctx, server, peer{pid: 1})
+		a.answer(ctx, server, a.session(peer{pid: 1}, ""))
 	}()
 	t.Cleanup(func() {
 		cancel()

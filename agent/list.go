@@ -24,7 +24,10 @@ type Key struct {
 // mints what is missing, as a list does: ctx and 60 s bound that. There are none
 // while the agent is locked.
 func (a *Agent) Keys(ctx context.Context) []Key {
-	s := &session{agent: a}
+	return a.session(peer{}, "").keys(ctx)
+}
+
+func (s *session) keys(ctx context.Context) []Key {
 	var keys []Key
 	for _, m := range s.offer(ctx) {
 		keys = append(keys, Key{Profile: m.profile.Name, Certificate: m.cert, Comment: m.comment})

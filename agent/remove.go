@@ -32,6 +32,11 @@ func (s *session) removeAll(ctx context.Context) error {
 	if err := s.binds.remote(); err != nil {
 		return err
 	}
+	if s.only != "" {
+		s.agent.ForgetProfile(s.only)
+		s.agent.log().Info("profile forgotten", "pid", s.peer.pid, "profile", s.only)
+		return s.succeed()
+	}
 	s.agent.Forget()
 	s.agent.log().Info("all profiles forgotten", "pid", s.peer.pid)
 	if err := s.removeAllUpstream(ctx); err != nil {

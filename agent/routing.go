@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/sshmint/sshmint/internal/knownhosts"
 )
@@ -106,6 +107,19 @@ func (s *session) order() []placed {
 	}
 	slices.SortStableFunc(s.placed, func(a, b placed) int { return int(a.place - b.place) })
 	return s.placed
+}
+
+// findSSHSIG is find for an SSHSIG message. A client that is not bound signs one
+// in the namespaces that the settings allow, wherever it goes: to no server.
+func (s *session) findSSHSIG(blob []byte) (*minted, error) {
+	if s.binds.kind() == unbound && s.only == "" {
+		for _, m := range s.agent.set().byBlob[string(blob)] {
+			if !m.expired(time.Now()) {
+				return m, nil
+			}
+		}
+	}
+	return s.find(blob)
 }
 
 // confirmation is how often a person is asked on this connection.

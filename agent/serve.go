@@ -17,6 +17,10 @@ import (
 // nil. It returns an error if l fails before. Connections are those of Listen:
 // the peer must be this user or root. Serve may be called for several listeners.
 func (a *Agent) Serve(ctx context.Context, l net.Listener) error {
+	return a.serve(ctx, l, "")
+}
+
+func (a *Agent) serve(ctx context.Context, l net.Listener, profile string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var connections sync.WaitGroup
 	defer connections.Wait()
@@ -46,7 +50,7 @@ func (a *Agent) Serve(ctx context.Context, l net.Listener) error {
 		}
 		connections.Go(func() {
 			defer func() { <-accepted }()
-			a.serveConn(ctx, conn)
+			a.serveConn(ctx, conn, profile)
 		})
 	}
 }
@@ -78,7 +82,7 @@ func passing(err error) bool {
 }
 
 // serveConn serves one accepted connection and closes it.
-func (a *Agent) serveConn(ctx context.Context, conn net.Conn) {
+func (a *Agent) serveConn(ctx context.Context, conn net.Conn, profile string) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer func() {
 		if stop() {
@@ -97,25 +101,24 @@ func (a *Agent) serveConn(ctx context.Context, conn net.Conn) {
 		return
 	}
 	defer a.gate.leave(peer.pid)
-	a.answer(ctx, conn, peer)
+	a.answer(ctx, conn, a.session(peer, profile))
 }
 
 // answer reads requests and answers each in one write, until the connection
 // ends. A panic ends this connection alone.
-func (a *Agent) answer(ctx context.Context, conn net.Conn, peer peer) {
+func (a *Agent) answer(ctx context.Context, conn net.Conn, s *session) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.log().Error("a request broke the agent; closing its connection", "pid", peer.pid, "panic", p, "stack", string(debug.Stack()))
+			a.log().Error("a request broke the agent; closing its connection", "pid", s.peer.pid, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	s := &session{agent: a, peer: peer}
 	defer s.close()
 	frames := frameReader{conn: conn}
 	for {
 		message, err := frames.next()
 		if err != nil {
 			if errors.Is(err, errFrame) {
-				a.refuse(peer, "send a message", err)
+				a.refuse(s.peer, "send a message", err)
 			}
 			return // the client is gone, or we are going
 		}
@@ -124,7 +127,7 @@ func (a *Agent) answer(ctx context.Context, conn net.Conn, peer peer) {
 		// A client that does not read stops itself only: it is served in a
 		// goroutine of its own, as an idle one is.
 		if _, err := conn.Write(reply); err != nil {
-			a.log().Debug("answering", "pid", peer.pid, "err", err)
+			a.log().Debug("answering", "pid", s.peer.pid, "err", err)
 			return
 		}
 	}

@@ -23,7 +23,11 @@ func (s *session) sign(ctx context.Context, body []byte) error {
 	if err := r.whole(); err != nil {
 		return err
 	}
-	asked, err := s.find(blob)
+	find := s.find
+	if bytes.HasPrefix(data, []byte(sshsigMagic)) {
+		find = s.findSSHSIG
+	}
+	asked, err := find(blob)
 	if err != nil {
 		if r := s.relayOf(ctx, blob); r != nil {
 			return s.relaySign(ctx, r, body)
