@@ -34,6 +34,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sshmint/sshmint/internal/knownhosts"
 )
@@ -44,6 +45,10 @@ import (
 type Agent struct {
 	// Log gets one record for each event. Nil discards them.
 	Log *slog.Logger
+
+	// AddedLifetime is that of keys which clients add without one; zero keeps
+	// them until they are removed.
+	AddedLifetime time.Duration
 
 	// Confirmer asks the person. Nil: there is no way to ask, and what must be
 	// confirmed is refused.
@@ -61,6 +66,8 @@ type Agent struct {
 	keys     atomic.Pointer[keySet]
 	settings atomic.Pointer[Settings]
 	change   sync.Mutex // held to replace keys; never across a call to a Source
+
+	added addedKeys
 
 	lock  lock
 	gate  gate

@@ -48,6 +48,7 @@ func (s *session) list(ctx context.Context) error {
 		s.out = append(s.out, m.entry...)
 		count++
 	}
+	count += s.listAdded()
 	binary.BigEndian.PutUint32(s.out[5:], count)
 	clear(offered) // an idle connection must not keep keys that were forgotten
 	s.appendUpstreams(upstream)

@@ -85,8 +85,15 @@ func TestClient(t *testing.T) {
 	if _, err := client.Sign(keys[0], []byte("something else")); err == nil {
 		t.Error("signed arbitrary bytes")
 	}
-	if err := client.Add(xagent.AddedKey{PrivateKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}); err == nil {
-		t.Error("took a key")
+	added := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	if err := client.Add(xagent.AddedKey{PrivateKey: added, Comment: "added", LifetimeSecs: 60}); err != nil {
+		t.Error(err)
+	}
+	if keys, err := client.List(); err != nil || len(keys) != 2 || keys[1].Comment != "added" {
+		t.Errorf("after add: List() = %v, %v", keys, err)
+	}
+	if public := sshSigner(t, added).PublicKey(); client.Remove(public) != nil {
+		t.Error("the added key cannot be removed")
 	}
 	answer, err := client.Extension("query", nil)
 	if err != nil || answer[0] != msgExtensionResponse {

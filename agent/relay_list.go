@@ -135,7 +135,7 @@ func (s *session) listOf(ctx context.Context, r *relay) (keys []identity, err er
 
 // holds reports whether the key is one of ours, hidden ones included.
 func (s *session) holds(blob []byte) bool {
-	return len(s.agent.set().byBlob[string(blob)]) > 0
+	return len(s.agent.set().byBlob[string(blob)]) > 0 || s.agent.added.find(blob) != nil
 }
 
 // appendUpstreams waits for the upstreams' lists and appends to the list in

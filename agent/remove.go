@@ -15,6 +15,9 @@ func (s *session) remove(ctx context.Context, body []byte) error {
 	}
 	m, err := s.find(blob)
 	if err != nil {
+		if key := s.findAdded(blob); key != nil {
+			return s.removeAdded(key)
+		}
 		if r := s.relayOf(ctx, blob); r != nil {
 			return s.removeUpstream(ctx, r, body)
 		}
@@ -29,7 +32,11 @@ func (s *session) remove(ctx context.Context, body []byte) error {
 }
 
 func (s *session) removeAll(ctx context.Context) error {
+	added := s.removeAllAdded()
 	if err := s.binds.remote(); err != nil {
+		if added > 0 {
+			return s.succeed() // it is all that the client sees
+		}
 		return err
 	}
 	if s.only != "" {

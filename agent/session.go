@@ -81,7 +81,7 @@ func (s *session) dispatch(ctx context.Context, kind byte, body []byte) error {
 		if s.keptUpstream(body) {
 			return s.addUpstream(ctx, kind, body)
 		}
-		return errors.New("this agent holds no keys but those that it mints")
+		return s.add(ctx, body)
 	case msgAddCard, msgAddCardConstraint, msgRemoveCard:
 		return s.card(ctx, kind, body)
 	}

@@ -29,6 +29,9 @@ func (s *session) sign(ctx context.Context, body []byte) error {
 	}
 	asked, err := find(blob)
 	if err != nil {
+		if key := s.findAdded(blob); key != nil {
+			return s.signAdded(ctx, key, data, flags)
+		}
 		if r := s.relayOf(ctx, blob); r != nil {
 			return s.relaySign(ctx, r, body)
 		}
