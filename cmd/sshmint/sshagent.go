@@ -165,14 +165,7 @@ func (o *sshAgentOptions) serveBehind(stdout io.Writer) error {
 func become(command []string, vars []variable) error {
 	path, err := exec.LookPath(command[0])
 	if err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			err = syscall.ENOENT
-		}
-		var name *exec.Error
-		if errors.As(err, &name) {
-			err = name.Err
-		}
-		return &sshAgentError{command[0] + ": " + sentence(err), false, sshAgentFailed}
+		return sshAgentCannotRun(command[0], err)
 	}
 	for _, v := range vars {
 		if err := os.Setenv(v.name, v.value); err != nil {
@@ -180,7 +173,13 @@ func become(command []string, vars []variable) error {
 		}
 	}
 	err = syscall.Exec(path, command, os.Environ()) // #nosec G204 -- the user's own command
-	return &sshAgentError{command[0] + ": " + sentence(err), false, sshAgentFailed}
+	return sshAgentCannotRun(command[0], err)
+}
+
+func sshAgentCannotRun(program string, err error) error {
+	errno := syscall.ENOENT // what exec.ErrNotFound means
+	errors.As(err, &errno)
+	return &sshAgentError{program + ": " + sentence(errno), false, sshAgentFailed}
 }
 
 // print writes what ssh-agent writes: the socket, in the background also the
