@@ -105,9 +105,11 @@ func (s *session) order() []placed {
 		}
 		a.log().Log(context.Background(), level, "profile hidden from a list", "pid", s.peer.pid, "profile", p.Name, "why", why.Error())
 	}
-	slices.SortStableFunc(s.placed, func(a, b placed) int { return int(a.place - b.place) })
+	slices.SortStableFunc(s.placed, byPlace)
 	return s.placed
 }
+
+func byPlace(a, b placed) int { return int(a.place - b.place) }
 
 // findSSHSIG is find for an SSHSIG message. A client that is not bound signs one
 // in the namespaces that the settings allow, wherever it goes: to no server.
