@@ -22,7 +22,7 @@ var _ control.Agent = (*daemon)(nil)
 func (d *daemon) Status(ctx context.Context) *control.Status {
 	s := &control.Status{
 		Version: buildinfo.Version(version), PID: os.Getpid(), Started: d.started, Socket: d.socket, Locked: d.agent.Locked(),
-		Profiles: []control.Profile{},
+		Profiles: []control.Profile{}, Prompt: d.promptStatus(),
 	}
 	d.mu.Lock()
 	s.Config = d.files
@@ -45,7 +45,7 @@ func (d *daemon) Status(ctx context.Context) *control.Status {
 
 func (p *profile) status(ctx context.Context) control.Profile {
 	m := p.minter.Status()
-	out := control.Profile{Name: p.Name, CA: p.CA.URLs, Identity: p.identityStatus(ctx), Minting: m.Minting}
+	out := control.Profile{Name: p.Name, CA: p.CA.URLs, Identity: p.identityStatus(ctx), Confirm: p.Confirm, Minting: m.Minting}
 	if m.Certificate != nil {
 		c := describe(p.Name, m.Certificate)
 		out.Certificate = &c

@@ -9,15 +9,17 @@ import (
 
 	"github.com/sshmint/sshmint/agent"
 	"github.com/sshmint/sshmint/internal/config"
+	"github.com/sshmint/sshmint/internal/prompt"
 )
 
 // daemon is the running agent with the configuration that it serves.
 type daemon struct {
-	agent   *agent.Agent
-	log     *slog.Logger
-	file    string // --config
-	socket  string
-	started time.Time
+	agent    *agent.Agent
+	prompter *prompt.Prompter
+	log      *slog.Logger
+	file     string // --config
+	socket   string
+	started  time.Time
 
 	reading sync.Mutex // one reload at a time
 
@@ -49,10 +51,10 @@ func (d *daemon) load() error {
 	served := make([]agent.Profile, len(profiles))
 	kept := map[*profile]bool{}
 	for i, p := range profiles {
-		served[i] = agent.Profile{Name: p.Name, Source: p.minter}
+		served[i] = agent.Profile{Name: p.Name, Source: p.minter, Confirm: confirmation(p.Confirm)}
 		kept[p] = true
 	}
-	d.agent.Set(agent.Settings{Profiles: served})
+	d.agent.Set(agent.Settings{Profiles: served, SSHSIG: conf.SSHSIG})
 	for _, p := range old {
 		if !kept[p] {
 			p.minter.Forget()

@@ -53,7 +53,10 @@ func start(ts *testscript.TestScript, name, program string, args ...string) *job
 	j := &job{name: name, cmd: exec.Command(path, args...), log: log.Name()}
 	j.cmd.Dir = ts.MkAbs(".")
 	j.cmd.Stdout, j.cmd.Stderr = log, log
-	for _, v := range []string{"HOME", "PATH", "SHELL", "TMPDIR", "SSH_AUTH_SOCK", "SSHMINT_SOCKET", "SSHMINT_CONFIG", "XDG_RUNTIME_DIR"} {
+	for _, v := range []string{
+		"HOME", "PATH", "SHELL", "TMPDIR", "SSH_AUTH_SOCK", "SSHMINT_SOCKET", "SSHMINT_CONFIG", "XDG_RUNTIME_DIR",
+		"SSH_ASKPASS", "SSH_ASKPASS_REQUIRE",
+	} {
 		if value := ts.Getenv(v); value != "" {
 			j.cmd.Env = append(j.cmd.Env, v+"="+value)
 		}

@@ -8,12 +8,14 @@ import (
 
 	"github.com/sshmint/sshmint/agent"
 	"github.com/sshmint/sshmint/internal/control"
+	"github.com/sshmint/sshmint/internal/prompt"
 )
 
 // newDaemon gives an agent that is to listen on the socket, with the
 // configuration in file ("" for the usual ones) still to be read.
 func newDaemon(file, socket string, log *slog.Logger) *daemon {
-	return &daemon{agent: &agent.Agent{Log: log}, log: log, file: file, socket: socket, started: time.Now()}
+	prompter := new(prompt.Prompter)
+	return &daemon{agent: &agent.Agent{Log: log, Confirmer: asker{prompter}}, prompter: prompter, log: log, file: file, socket: socket, started: time.Now()}
 }
 
 // open makes the control socket beside the agent's own, l, and reads the

@@ -57,6 +57,11 @@ func printStatus(w io.Writer, s *control.Status) {
 	if s.Locked {
 		fmt.Fprintln(w, "locked   nothing is listed, signed or minted; unlock with ssh-add -X")
 	}
+	if s.Prompt.Error != "" {
+		fmt.Fprintf(w, "prompts  impossible, so what must be confirmed is refused: %s\n", s.Prompt.Error)
+	} else {
+		fmt.Fprintf(w, "prompts  by %s: %s\n", s.Prompt.Program, s.Prompt.Why)
+	}
 	if len(s.Profiles) == 0 {
 		fmt.Fprintln(w, "There is no profile; sshmint init adds one.")
 	}
@@ -90,6 +95,12 @@ func printProfile(w io.Writer, p *control.Profile) {
 		row("warning", "%s", p.Identity.Warning)
 	}
 	row("CA", "%s", strings.Join(p.CA, ", "))
+	switch p.Confirm {
+	case "connection":
+		row("confirm", "each connection's use is confirmed by a person")
+	case "sign":
+		row("confirm", "each signature is confirmed by a person")
+	}
 	switch cert := p.Certificate; {
 	case cert != nil:
 		row("certificate", "%s, until %s (%s)", strings.Join(cert.Principals, ", "), clock(cert.ValidBefore), roughly(time.Until(cert.ValidBefore)))

@@ -24,6 +24,7 @@ import (
 type Config struct {
 	Files    []string // that were read
 	Socket   string   // agent.socket, or ""
+	SSHSIG   []string // namespaces
 	Profiles []Profile
 }
 
@@ -36,6 +37,7 @@ type Profile struct {
 	Principals []string
 	Validity   time.Duration // 0: the CA decides
 	Key        string        // ed25519 or ecdsa
+	Confirm    string        // never, connection or sign
 	CA         CA
 }
 
@@ -53,7 +55,8 @@ type CA struct {
 // text is the file as it is written.
 type text struct {
 	Agent struct {
-		Socket string `toml:"socket"`
+		Socket string   `toml:"socket"`
+		SSHSIG []string `toml:"sshsig"`
 	} `toml:"agent"`
 	Profile map[string]textProfile `toml:"profile"`
 }
@@ -81,7 +84,6 @@ const notHere = "this version of sshmint does not support it, and will not pass 
 var known = map[string]string{
 	"agent.upstream":            notHere,
 	"agent.add":                 notHere,
-	"agent.sshsig":              notHere,
 	"agent.unknown":             notHere,
 	"profile.*.hosts":           notHere,
 	"profile.*.socket":          notHere,
@@ -151,8 +153,11 @@ func (c *Config) add(file string, data []byte) error {
 	if t.Agent.Socket != "" {
 		c.Socket = abs(file, t.Agent.Socket)
 	}
+	if t.Agent.SSHSIG != nil {
+		c.SSHSIG = t.Agent.SSHSIG
+	}
 	var profiles []Profile
-	var errs []error
+	errs := t.checkAgent(file, data)
 	for name, p := range t.Profile {
 		profile, err := p.read(name, file, data)
 		errs = append(errs, err)

@@ -34,7 +34,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := c.Profiles[0]
-	if p.Name != "corp" || p.Key != "ed25519" || p.CA.MinTLS != "1.3" || p.Validity != 0 || p.Dir() != filepath.Dir(path) {
+	if p.Name != "corp" || p.Key != "ed25519" || p.Confirm != "never" || c.SSHSIG != nil || p.CA.MinTLS != "1.3" || p.Validity != 0 || p.Dir() != filepath.Dir(path) {
 		t.Errorf("%+v", p)
 	}
 	if want := filepath.Join(filepath.Dir(path), "corp-root.pem"); p.CA.Root != want {
@@ -49,6 +49,7 @@ func TestEverySetting(t *testing.T) {
 	path := write(t, `
 [agent]
 socket = "a.sock"
+sshsig = ["git", "file"]
 [profile.z]
 identity = "file:b.pem"
 chain = "chain.pem"
@@ -56,7 +57,7 @@ principals = ["alice", "dba"]
 validity = "90m"
 key = "ecdsa"
 forward = "deny"
-confirm = "never"
+confirm = "connection"
 [profile.z.ca]
 type = "sshmint"
 urls = ["https://a", "https://b"]
@@ -69,10 +70,10 @@ user_ca = ["SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"]
 	}
 	dir := filepath.Dir(path)
 	want := &Config{
-		Files: []string{path}, Socket: filepath.Join(dir, "a.sock"),
+		Files: []string{path}, Socket: filepath.Join(dir, "a.sock"), SSHSIG: []string{"git", "file"},
 		Profiles: []Profile{{
 			Name: "z", File: path, Identity: "file:b.pem", Chain: filepath.Join(dir, "chain.pem"),
-			Principals: []string{"alice", "dba"}, Validity: 90 * time.Minute, Key: "ecdsa",
+			Principals: []string{"alice", "dba"}, Validity: 90 * time.Minute, Key: "ecdsa", Confirm: "connection",
 			CA: CA{
 				URLs: []string{"https://a", "https://b"}, MinTLS: "1.2",
 				UserCA: []string{"SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"},
@@ -94,7 +95,10 @@ func TestWrong(t *testing.T) {
 		"not enforced":     {"identity =", "hosts = ['*']\nidentity =", ":3: profile.corp.hosts: this version of sshmint does not support it"},
 		"agent table":      {"[profile.corp]", "[agent]\nupstream = ['x']\n[profile.corp]", ":3: agent.upstream: this version"},
 		"forward":          {"identity =", "forward = 'allow'\nidentity =", `:3: profile.corp.forward: "allow" is not "deny"`},
-		"confirm":          {"identity =", "confirm = 'sign'\nidentity =", `profile.corp.confirm: "sign" is not "never"`},
+		"confirm":          {"identity =", "confirm = 'always'\nidentity =", `:3: profile.corp.confirm: "always" is neither "never", "connection" nor "sign"`},
+		"proof namespace":  {"[profile.corp]", "[agent]\nsshsig = ['git', 'proof@sshmint']\n[profile.corp]", ":3: agent.sshsig: the namespace proof@sshmint is for proofs to a CA"},
+		"empty namespace":  {"[profile.corp]", "[agent]\nsshsig = ['']\n[profile.corp]", ":3: agent.sshsig: an SSHSIG namespace is not empty"},
+		"odd namespace":    {"[profile.corp]", "[agent]\nsshsig = [\"a\\nb\"]\n[profile.corp]", `:3: agent.sshsig: the namespace "a\nb" is not printable`},
 		"key":              {"identity =", "key = 'x509'\nidentity =", `profile.corp.key: "x509" is neither`},
 		"validity":         {"identity =", "validity = '8 hours'\nidentity =", `:3: profile.corp.validity`},
 		"principal":        {"identity =", "principals = ['a,b']\nidentity =", `profile.corp.principals: "a,b" is no principal`},

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ func (t *textProfile) read(name, file string, data []byte) (Profile, error) {
 		Principals: t.Principals,
 		Validity:   time.Duration(t.Validity),
 		Key:        cmp.Or(t.Key, "ed25519"),
+		Confirm:    cmp.Or(t.Confirm, "never"),
 		CA: CA{
 			Root:   abs(file, t.CA.Root),
 			UserCA: t.CA.UserCA,
@@ -49,8 +51,8 @@ func (t *textProfile) read(name, file string, data []byte) (Profile, error) {
 	if f := cmp.Or(t.Forward, "deny"); f != "deny" {
 		wrong(".forward", `%q is not "deny"; other values: %s`, f, notHere)
 	}
-	if c := cmp.Or(t.Confirm, "never"); c != "never" {
-		wrong(".confirm", `%q is not "never"; other values: %s`, c, notHere)
+	if !slices.Contains([]string{"never", "connection", "sign"}, p.Confirm) {
+		wrong(".confirm", `%q is neither "never", "connection" nor "sign"`, p.Confirm)
 	}
 	if k := cmp.Or(t.CA.Type, "sshmint"); k != "sshmint" {
 		wrong(".ca.type", `%q is not "sshmint"; other kinds of CA: %s`, k, notHere)

@@ -19,6 +19,7 @@ type Status struct {
 	Socket   string    `json:"socket"`
 	Config   []string  `json:"config"` // files that were read
 	Locked   bool      `json:"locked"`
+	Prompt   Prompt    `json:"prompt"`
 	Profiles []Profile `json:"profiles"`
 	Hidden   []Hidden  `json:"hidden,omitempty"`
 	Refusals []Refusal `json:"refusals,omitempty"`
@@ -26,11 +27,21 @@ type Status struct {
 	ConfigError string `json:"config_error,omitempty"`
 }
 
+// Prompt is the program that asks a person, and why it is that one, or why there
+// is none: then what must be confirmed is refused.
+type Prompt struct {
+	Kind    string `json:"kind,omitempty"` // ssh-askpass or pinentry
+	Program string `json:"program,omitempty"`
+	Why     string `json:"why,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
 // Profile is one profile's identity and certificate.
 type Profile struct {
 	Name        string       `json:"name"`
 	CA          []string     `json:"ca"`
 	Identity    Identity     `json:"identity"`
+	Confirm     string       `json:"confirm"` // never, connection or sign
 	Certificate *Certificate `json:"certificate,omitempty"`
 	Minting     bool         `json:"minting,omitempty"`
 	Error       string       `json:"error,omitempty"` // of the last mint, if it failed
