@@ -28,7 +28,7 @@ func agentCommand() *cli.Command {
 			"With a COMMAND it runs that with the agent's socket, on a socket of its own unless\n" +
 			"--socket says otherwise, and ends with it. Without either it takes the socket that\n" +
 			"systemd opened for it (LISTEN_FDS).\n\n" +
-			"SIGHUP reads the configuration anew, SIGUSR1 forgets all certificates.",
+			"SIGHUP reads the configuration anew, SIGUSR1 drops all keys and certificates.",
 		Flags: []cli.Flag{
 			socketFlag(), configFlag(), shellFlag(),
 			&cli.BoolFlag{Name: "fork", Usage: "go to the background, and log to a file"},
