@@ -75,6 +75,7 @@ type Agent struct {
 
 	upstreams atomic.Pointer[[]*upstream]
 	self      selfName
+	askers    askers
 
 	denials denials
 }

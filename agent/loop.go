@@ -44,20 +44,18 @@ func (n *selfName) get() string {
 func (s *session) takePath(body []byte) {
 	r := reader{rest: body}
 	path := s.relays.path
-	for len(r.rest) > 0 && len(path) <= maxAgents {
+	var why error
+	for len(r.rest) > 0 && why == nil {
 		name := r.string()
-		if r.short || len(name) > maxAgentName {
+		if r.short || len(name) > maxAgentName || len(path) == maxAgents {
+			why = errLongPath
 			break
 		}
 		path = append(path, string(name))
 	}
 	s.relays.path = path
-	var why error
-	switch {
-	case slices.Contains(path, s.agent.self.get()):
+	if slices.Contains(path, s.agent.self.get()) {
 		why = errLoop
-	case len(r.rest) > 0 || r.short || len(path) > maxAgents:
-		why = errLongPath
 	}
 	refused := byte(0)
 	if why != nil {
@@ -87,4 +85,60 @@ func (s *session) sendPath(ctx context.Context, r *relay, deadline time.Time) er
 		r.closed = errPathRefused
 	}
 	return r.closed
+}
+
+// A loop through a program that does not know agent-path is told by what it
+// does: one process with ever more lists under way, each of which waits for the
+// next. For a while nothing is asked for that process then.
+const (
+	maxLists = maxPerProcess / 2
+	loopTime = 10 * time.Second
+)
+
+var errManyLists = fmt.Errorf("its process has %d lists under way, as if it asked this agent and were asked by it: upstream agents are not asked for it for %s", maxLists, loopTime)
+
+// askers count the lists that wait for upstreams, by process.
+type askers struct {
+	mu       sync.Mutex
+	underWay map[int]int
+	looping  map[int]time.Time // until when
+}
+
+// begin reports whether upstreams may be asked for the process. If they may, the
+// caller must end.
+func (a *askers) begin(pid int, now time.Time) (bool, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if until, ok := a.looping[pid]; ok {
+		if now.Before(until) {
+			return false, nil
+		}
+		delete(a.looping, pid)
+	}
+	if a.underWay == nil {
+		a.underWay, a.looping = make(map[int]int), make(map[int]time.Time)
+	}
+	if a.underWay[pid] == maxLists {
+		a.looping[pid] = now.Add(loopTime)
+		return false, errManyLists
+	}
+	a.underWay[pid]++
+	return true, nil
+}
+
+func (a *askers) end(pid int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.underWay[pid]--; a.underWay[pid] == 0 {
+		delete(a.underWay, pid)
+	}
+}
+
+// mayAsk is begin for this connection.
+func (s *session) mayAsk() bool {
+	ok, why := s.agent.askers.begin(s.peer.pid, time.Now())
+	if why != nil { // once, not for each of them
+		s.agent.refuse(s.peer, "list", why)
+	}
+	return ok
 }

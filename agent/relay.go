@@ -206,7 +206,10 @@ func (r *relay) exchange(ctx context.Context, deadline time.Time, kind byte, bod
 	conn := r.conn
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	header := binary.BigEndian.AppendUint32(nil, uint32(1+len(body))) //nolint:gosec // G115: a message has 256 KiB at most
-	message := net.Buffers{append(header, kind), body}                // no copy: it may hold a private key
+	message := net.Buffers{append(header, kind)}
+	if len(body) > 0 { // an empty write means something on a pipe
+		message = append(message, body) // no copy: it may hold a private key
+	}
 	_, err := message.WriteTo(conn)
 	if err == nil {
 		dst, err = readAnswer(conn, dst)

@@ -81,20 +81,27 @@ type upstreamList struct {
 	err   error
 }
 
-// upstreamLists are under way until running is done; nil: nobody was asked.
+// upstreamLists are under way until somebody waited for them; nil: nobody was
+// asked.
 type upstreamLists struct {
+	session *session
 	lists   []upstreamList
 	running sync.WaitGroup
+}
+
+func (l *upstreamLists) wait() {
+	l.running.Wait()
+	l.session.agent.askers.end(l.session.peer.pid)
 }
 
 // askUpstreams asks all upstreams for their keys at once, while the caller does
 // something else. Each has 3 s, so that it is over by then.
 func (s *session) askUpstreams(ctx context.Context) *upstreamLists {
 	relays := s.upstreams()
-	if len(relays) == 0 || s.agent.Locked() {
+	if len(relays) == 0 || s.agent.Locked() || !s.mayAsk() {
 		return nil
 	}
-	all := &upstreamLists{lists: make([]upstreamList, len(relays))}
+	all := &upstreamLists{session: s, lists: make([]upstreamList, len(relays))}
 	for i, r := range relays {
 		all.lists[i].relay = r
 		all.running.Go(func() { all.lists[i].keys, all.lists[i].err = s.listOf(ctx, r) })
@@ -144,7 +151,7 @@ func (s *session) appendUpstreams(all *upstreamLists) {
 	if all == nil {
 		return
 	}
-	all.running.Wait()
+	all.wait()
 	if s.agent.Locked() { // meanwhile
 		return
 	}
@@ -180,13 +187,11 @@ func (s *session) relayOf(ctx context.Context, blob []byte) *relay {
 		return nil
 	}
 	all := s.upstreams()
-	var asking sync.WaitGroup
-	for _, r := range all {
-		if !r.asked {
-			asking.Go(func() { _, _ = s.listOf(ctx, r) }) // its error is noted
+	if slices.ContainsFunc(all, func(r *relay) bool { return !r.asked }) {
+		if lists := s.askUpstreams(ctx); lists != nil {
+			lists.wait()
 		}
 	}
-	asking.Wait()
 	for _, r := range all {
 		if slices.Contains(r.listed, string(blob)) {
 			return r

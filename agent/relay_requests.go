@@ -112,16 +112,19 @@ func (s *session) removeUpstream(ctx context.Context, r *relay, body []byte) err
 	return s.succeed()
 }
 
-// removeAllUpstream has every upstream remove what it holds, as ssh-add -D is
-// about all that ssh-add -l shows. One that cannot be reached, or is this agent
-// again, shows nothing.
-func (s *session) removeAllUpstream(ctx context.Context) error {
+// removeAllUpstream has every upstream remove what it holds, and returns how
+// many did. One that cannot be reached, or is this agent again, shows nothing
+// that could be removed.
+func (s *session) removeAllUpstream(ctx context.Context) (passed int, err error) {
 	var errs []error
 	for _, r := range s.upstreams() {
 		err := s.pass(ctx, r, upstreamTime, msgRemoveAll, nil)
-		if err != nil && !errors.Is(err, errConnecting) && !errors.Is(err, errPathRefused) {
+		switch {
+		case err == nil:
+			passed++
+		case !errors.Is(err, errConnecting) && !errors.Is(err, errPathRefused):
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return passed, errors.Join(errs...)
 }

@@ -31,23 +31,26 @@ func (s *session) remove(ctx context.Context, body []byte) error {
 	return s.succeed()
 }
 
+// removeAll drops what was minted, unless the connection is forwarded, and has
+// everybody else drop what ssh-add -l shows, by the rules of who holds it.
 func (s *session) removeAll(ctx context.Context) error {
-	added := s.removeAllAdded()
-	if err := s.binds.remote(); err != nil {
-		if added > 0 {
-			return s.succeed() // it is all that the client sees
-		}
-		return err
-	}
-	if s.only != "" {
+	others := s.removeAllAdded()
+	remote := s.binds.remote()
+	switch {
+	case remote != nil:
+	case s.only != "":
 		s.agent.ForgetProfile(s.only)
 		s.agent.log().Info("profile forgotten", "pid", s.peer.pid, "profile", s.only)
-		return s.succeed()
+	default:
+		s.agent.Forget()
+		s.agent.log().Info("all profiles forgotten", "pid", s.peer.pid)
 	}
-	s.agent.Forget()
-	s.agent.log().Info("all profiles forgotten", "pid", s.peer.pid)
-	if err := s.removeAllUpstream(ctx); err != nil {
+	passed, err := s.removeAllUpstream(ctx)
+	switch {
+	case err != nil:
 		return err
+	case remote != nil && others+passed == 0:
+		return remote // there was nothing that the client may drop
 	}
 	return s.succeed()
 }

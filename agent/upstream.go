@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -76,17 +77,17 @@ func (a *Agent) upstreamSet() []*upstream {
 // Upstreams asks each upstream agent, as a list by a local client would: ctx and
 // 3 s bound that. While the agent is locked they are not asked.
 func (a *Agent) Upstreams(ctx context.Context) []Upstream {
-	s := &session{agent: a}
+	s := &session{agent: a, peer: peer{pid: os.Getpid()}}
 	defer s.close()
-	asked := s.askUpstreams(ctx)
-	if asked == nil {
-		asked = &upstreamLists{}
+	var lists []upstreamList
+	if asked := s.askUpstreams(ctx); asked != nil {
+		asked.wait()
+		lists = asked.lists
 	}
-	asked.running.Wait()
 	var all []Upstream
 	for _, u := range a.upstreamSet() {
 		now := Upstream{Path: u.path}
-		for _, l := range asked.lists {
+		for _, l := range lists {
 			if l.relay.to == u && l.err == nil {
 				now.Reachable, now.Keys = true, len(l.keys)
 			}
