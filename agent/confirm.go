@@ -63,6 +63,8 @@ func (s *session) confirm(ctx context.Context, q Question) error {
 	late := fmt.Errorf("nobody answered within %s", confirmTime)
 	ctx, cancel := context.WithTimeoutCause(ctx, confirmTime, late)
 	defer cancel()
+	ctx, stop := s.untilHangUp(ctx)
+	defer stop()
 	err := a.Confirmer.Confirm(ctx, q)
 	switch {
 	case errors.Is(err, ErrDeclined), ctx.Err() != nil && errors.Is(context.Cause(ctx), late):
@@ -77,6 +79,20 @@ func (s *session) confirm(ctx context.Context, q Question) error {
 		return errLocked
 	}
 	return nil
+}
+
+// untilHangUp returns a ctx that ends when the client does, so that no dialog
+// stays on the screen that nothing depends on.
+func (s *session) untilHangUp(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	watched := func() {}
+	if s.conn != nil {
+		watched = onHangUp(s.conn, func() { cancel(errors.New("the client hung up")) })
+	}
+	return ctx, func() {
+		watched()
+		cancel(nil)
+	}
 }
 
 // confirmLogin asks for a login as the profile says.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -280,6 +281,71 @@ func TestConfirmQuestion(t *testing.T) {
 	for _, want := range []string{`Log in as "alice" on the server with the host key SHA256:`, "with the certificate of profile corp?", fmt.Sprintf("(%d), started by ", os.Getpid())} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+}
+
+// TestConfirmHangUp closes the connection while a person is asked: the dialog
+// goes away. A client that sends ahead, or only sends no more, waits for its
+// answer.
+func TestConfirmHangUp(t *testing.T) {
+	asked := make(chan context.Context)
+	answer := make(chan error)
+	p := &person{answer: func(ctx context.Context) error {
+		asked <- ctx
+		select {
+		case err := <-answer:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}
+	a, signer := confirming(t, ConfirmSignature, p)
+	path := serve(t, a)
+	login := frame(newAttempt(a, signer).request()...)
+
+	conn := dial(t, path)
+	if _, err := conn.Write(login); err != nil {
+		t.Fatal(err)
+	}
+	ctx := <-asked
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-ctx.Done()
+	if why := context.Cause(ctx); !strings.Contains(why.Error(), "hung up") {
+		t.Errorf("the question ended because %v", why)
+	}
+
+	for name, also := range map[string]func(*net.UnixConn) error{
+		"waits":         func(*net.UnixConn) error { return nil },
+		"sends ahead":   func(c *net.UnixConn) error { _, err := c.Write(frame(msgRequestIdentities)); return err },
+		"sends no more": (*net.UnixConn).CloseWrite,
+	} {
+		conn, ok := dial(t, path).(*net.UnixConn)
+		if !ok {
+			t.Skip("not a Unix socket")
+		}
+		if _, err := conn.Write(login); err != nil {
+			t.Fatal(err)
+		}
+		ctx := <-asked
+		if err := also(conn); err != nil {
+			t.Fatal(err)
+		}
+		answer <- nil
+		if got, err := readFrame(conn); err != nil || got[0] != msgSignResponse {
+			t.Errorf("%s: % x, %v (%v)", name, got, err, context.Cause(ctx))
+		}
+		if name == "sends ahead" {
+			if got, err := readFrame(conn); err != nil || got[0] != msgIdentitiesAnswer {
+				t.Errorf("%s: the next answer: % x, %v", name, got, err)
+			}
+		}
+		if name == "waits" { // the connection is as good as before
+			if got := call(t, conn, msgRequestIdentities); got[0] != msgIdentitiesAnswer {
+				t.Errorf("%s: the next answer: % x", name, got)
+			}
 		}
 	}
 }

@@ -113,6 +113,7 @@ func (a *Agent) answer(ctx context.Context, conn net.Conn, s *session) {
 		}
 	}()
 	defer s.close()
+	s.conn = conn
 	frames := frameReader{conn: conn}
 	for {
 		message, err := frames.next()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 )
 
@@ -14,7 +15,8 @@ type session struct {
 	agent *Agent
 	peer  peer
 	binds bindings
-	only  string // the profile whose own socket it came by
+	only  string   // the profile whose own socket it came by
+	conn  net.Conn // nil where there is none, as for what the agent itself asks
 	known known
 
 	out    []byte
