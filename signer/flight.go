@@ -43,6 +43,7 @@ func (m *Minter) fly(ctx context.Context, f *flight) {
 	defer close(f.done) // a refusal is in the log before anybody is told
 	switch {
 	case err == nil:
+		m.changed()
 		m.log().Info("minted", "profile", m.Profile, "key_id", clean(c.cert.KeyId), "serial", c.cert.Serial,
 			"principals", c.cert.ValidPrincipals, "until", c.ends)
 	case errors.Is(err, ErrForgotten):

@@ -42,6 +42,7 @@ type Minter struct {
 	UserCAs    []string      // fingerprints (SHA256:...) of the user CA keys that are accepted
 	Paused     func() bool   // while true nothing is renewed by itself; nil means never
 	Log        *slog.Logger  // nil means none
+	Changed    func()        // called when Current became another, before anybody gets that; nil means nothing
 
 	current atomic.Pointer[minted]
 
@@ -123,6 +124,7 @@ func (m *Minter) wait(ctx context.Context) (ssh.Signer, error) {
 // Forget drops certificate and key, and ends a mint that is under way: whoever
 // waits for it gets ErrForgotten. The next use mints anew.
 func (m *Minter) Forget() {
+	defer m.changed()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.flight != nil {
@@ -134,6 +136,13 @@ func (m *Minter) Forget() {
 	m.current.Store(nil)
 	if m.timer != nil {
 		m.timer.Stop()
+	}
+}
+
+// changed is called without the lock.
+func (m *Minter) changed() {
+	if m.Changed != nil {
+		m.Changed()
 	}
 }
 

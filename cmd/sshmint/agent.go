@@ -151,7 +151,10 @@ func (d *daemon) begin(ctx context.Context, l, side net.Listener) (serving <-cha
 			ended <- fmt.Errorf("serving %s: %w", control.Path(d.socket), err)
 		}
 	}()
-	closeControl = func() { _ = server.Close() }
+	closeControl = func() {
+		_ = server.Close()
+		d.close()
+	}
 	context.AfterFunc(ctx, closeControl)
 	return ended, closeControl
 }

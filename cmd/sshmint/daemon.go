@@ -3,13 +3,13 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"reflect"
 	"sync"
 	"time"
 
 	"github.com/sshmint/sshmint/agent"
 	"github.com/sshmint/sshmint/internal/config"
 	"github.com/sshmint/sshmint/internal/prompt"
+	"github.com/sshmint/sshmint/signer"
 )
 
 // daemon is the running agent with the configuration that it serves.
@@ -27,6 +27,8 @@ type daemon struct {
 	files       []string
 	profiles    []*profile
 	configError error
+
+	own profileSockets
 }
 
 // load reads the configuration. One that cannot be used leaves the one before
@@ -36,10 +38,33 @@ func (d *daemon) load() error {
 	d.reading.Lock()
 	defer d.reading.Unlock()
 	conf, profiles, err := d.read()
+	if err == nil {
+		err = d.apply(conf, profiles)
+	}
 	if err != nil {
 		d.mu.Lock()
 		d.configError = err
 		d.mu.Unlock()
+		return err
+	}
+	d.tell(conf)
+	return nil
+}
+
+// apply puts a configuration in force as a whole, or returns why it cannot be.
+func (d *daemon) apply(conf *config.Config, profiles []*profile) error {
+	settings := agent.Settings{SSHSIG: conf.SSHSIG, HideUnknown: conf.Unknown == "hide"}
+	kept := map[*signer.Minter]bool{}
+	for _, p := range profiles {
+		served, err := p.served()
+		if err != nil {
+			return err
+		}
+		settings.Profiles = append(settings.Profiles, served)
+		kept[p.minter] = true
+	}
+	fresh, err := d.own.listen(profiles, d.socket)
+	if err != nil {
 		return err
 	}
 
@@ -48,20 +73,25 @@ func (d *daemon) load() error {
 	d.files, d.profiles, d.configError = conf.Files, profiles, nil
 	d.mu.Unlock()
 
-	served := make([]agent.Profile, len(profiles))
-	kept := map[*profile]bool{}
-	for i, p := range profiles {
-		served[i] = agent.Profile{Name: p.Name, Source: p.minter, Confirm: confirmation(p.Confirm)}
-		kept[p] = true
-	}
-	d.agent.Set(agent.Settings{Profiles: served, SSHSIG: conf.SSHSIG})
+	d.agent.Set(settings)
 	for _, p := range old {
-		if !kept[p] {
-			p.minter.Forget()
+		if !kept[p.minter] {
+			p.end()
 		}
 	}
-	d.tell(conf)
+	for _, p := range profiles {
+		p.export.set(p.Export)
+	}
+	d.own.serve(d, profiles, fresh)
 	return nil
+}
+
+// close ends what the daemon has beside the agent's sockets.
+func (d *daemon) close() {
+	d.own.close()
+	for _, p := range d.current() {
+		p.export.set("")
+	}
 }
 
 func (d *daemon) read() (*config.Config, []*profile, error) {
@@ -75,8 +105,13 @@ func (d *daemon) read() (*config.Config, []*profile, error) {
 	}
 	profiles := make([]*profile, len(conf.Profiles))
 	for i, c := range conf.Profiles {
-		if p := present[c.Name]; p != nil && reflect.DeepEqual(p.Profile, c) {
-			profiles[i] = p
+		if c.Export != "" {
+			if err := exportable(c.Export); err != nil {
+				return nil, nil, fmt.Errorf("%s: profile %s: exporting the certificate to %s: %w", c.File, c.Name, c.Export, err)
+			}
+		}
+		if p := present[c.Name]; p != nil && sameCertificate(p.Profile, c) {
+			profiles[i] = p.reconfigured(c)
 			continue
 		}
 		if profiles[i], err = newProfile(c, d.log, d.agent.Locked); err != nil {

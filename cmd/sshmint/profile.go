@@ -19,6 +19,7 @@ type profile struct {
 	config.Profile
 	identity *watched
 	minter   *signer.Minter
+	export   *exporter
 }
 
 func newProfile(p config.Profile, log *slog.Logger, paused func() bool) (*profile, error) {
@@ -35,7 +36,7 @@ func newProfile(p config.Profile, log *slog.Logger, paused func() bool) (*profil
 	for i, url := range p.CA.URLs {
 		issuers[i] = &signer.SSHMint{URL: url, Trust: trust, Identity: id}
 	}
-	return &profile{p, id, &signer.Minter{
+	minter := &signer.Minter{
 		Profile:    p.Name,
 		Identity:   id,
 		Issuer:     &signer.Failover{Issuers: issuers},
@@ -45,7 +46,10 @@ func newProfile(p config.Profile, log *slog.Logger, paused func() bool) (*profil
 		UserCAs:    p.CA.UserCA,
 		Paused:     paused,
 		Log:        log,
-	}}, nil
+	}
+	export := &exporter{profile: p.Name, current: minter.Current, log: log}
+	minter.Changed = export.changed
+	return &profile{p, id, minter, export}, nil
 }
 
 // watched remembers the leaf that was last used, and warns while there is time

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+
 	"github.com/sshmint/sshmint/agent"
 	"github.com/sshmint/sshmint/internal/conffile"
 )
@@ -11,6 +13,9 @@ func (t *text) checkAgent(file string, data []byte) (errs []error) {
 		if err := agent.CheckNamespace(namespace); err != nil {
 			errs = append(errs, conffile.Errorf(file, data, "agent.sshsig", "%s", err))
 		}
+	}
+	if u := cmp.Or(t.Agent.Unknown, "offer"); u != "offer" && u != "hide" {
+		errs = append(errs, conffile.Errorf(file, data, "agent.unknown", `%q is neither "offer" nor "hide"`, u))
 	}
 	return errs
 }

@@ -25,6 +25,7 @@ type Config struct {
 	Files    []string // that were read
 	Socket   string   // agent.socket, or ""
 	SSHSIG   []string // namespaces
+	Unknown  string   // offer or hide
 	Profiles []Profile
 }
 
@@ -39,6 +40,7 @@ type Profile struct {
 	Key        string        // ed25519 or ecdsa
 	Confirm    string        // never, connection or sign
 	CA         CA
+	Use
 }
 
 // Dir is the folder that relative paths are relative to.
@@ -55,8 +57,9 @@ type CA struct {
 // text is the file as it is written.
 type text struct {
 	Agent struct {
-		Socket string   `toml:"socket"`
-		SSHSIG []string `toml:"sshsig"`
+		Socket  string   `toml:"socket"`
+		SSHSIG  []string `toml:"sshsig"`
+		Unknown string   `toml:"unknown"`
 	} `toml:"agent"`
 	Profile map[string]textProfile `toml:"profile"`
 }
@@ -67,7 +70,10 @@ type textProfile struct {
 	Principals []string          `toml:"principals"`
 	Validity   conffile.Duration `toml:"validity"`
 	Key        string            `toml:"key"`
+	Hosts      []string          `toml:"hosts"`
 	Forward    string            `toml:"forward"`
+	Socket     string            `toml:"socket"`
+	Export     string            `toml:"export"`
 	Confirm    string            `toml:"confirm"`
 	CA         struct {
 		Type   string   `toml:"type"`
@@ -84,10 +90,6 @@ const notHere = "this version of sshmint does not support it, and will not pass 
 var known = map[string]string{
 	"agent.upstream":            notHere,
 	"agent.add":                 notHere,
-	"agent.unknown":             notHere,
-	"profile.*.hosts":           notHere,
-	"profile.*.socket":          notHere,
-	"profile.*.export":          notHere,
 	"profile.*.drop_on_removal": notHere,
 	"profile.*.pin_ttl":         notHere,
 	"profile.*.ca.provisioner":  notHere,
@@ -153,6 +155,9 @@ func (c *Config) add(file string, data []byte) error {
 	if t.Agent.Socket != "" {
 		c.Socket = abs(file, t.Agent.Socket)
 	}
+	if t.Agent.Unknown != "" {
+		c.Unknown = t.Agent.Unknown
+	}
 	if t.Agent.SSHSIG != nil {
 		c.SSHSIG = t.Agent.SSHSIG
 	}
@@ -174,7 +179,7 @@ func (c *Config) add(file string, data []byte) error {
 		c.Profiles = slices.DeleteFunc(c.Profiles, func(q Profile) bool { return q.Name == p.Name })
 		c.Profiles = append(c.Profiles, p)
 	}
-	return nil
+	return c.checkPaths(file, data)
 }
 
 var profileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)

@@ -50,14 +50,18 @@ func TestEverySetting(t *testing.T) {
 [agent]
 socket = "a.sock"
 sshsig = ["git", "file"]
+unknown = "hide"
 [profile.z]
 identity = "file:b.pem"
 chain = "chain.pem"
 principals = ["alice", "dba"]
 validity = "90m"
 key = "ecdsa"
-forward = "deny"
+forward = "confirm"
 confirm = "connection"
+hosts = ["*.corp.example.com", "!old.corp.example.com", "[db7]:2222"]
+socket = "z.sock"
+export = "z-cert.pub"
 [profile.z.ca]
 type = "sshmint"
 urls = ["https://a", "https://b"]
@@ -70,13 +74,17 @@ user_ca = ["SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"]
 	}
 	dir := filepath.Dir(path)
 	want := &Config{
-		Files: []string{path}, Socket: filepath.Join(dir, "a.sock"), SSHSIG: []string{"git", "file"},
+		Files: []string{path}, Socket: filepath.Join(dir, "a.sock"), SSHSIG: []string{"git", "file"}, Unknown: "hide",
 		Profiles: []Profile{{
 			Name: "z", File: path, Identity: "file:b.pem", Chain: filepath.Join(dir, "chain.pem"),
 			Principals: []string{"alice", "dba"}, Validity: 90 * time.Minute, Key: "ecdsa", Confirm: "connection",
 			CA: CA{
 				URLs: []string{"https://a", "https://b"}, MinTLS: "1.2",
 				UserCA: []string{"SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"},
+			},
+			Use: Use{
+				Hosts: []string{"*.corp.example.com", "!old.corp.example.com", "[db7]:2222"}, Forward: "confirm",
+				Socket: filepath.Join(dir, "z.sock"), Export: filepath.Join(dir, "z-cert.pub"),
 			},
 		}, c.Profiles[1]},
 	}
@@ -92,9 +100,16 @@ func TestWrong(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"typo":             {"identity =", "identiy =", "profile.corp.identiy: there is no such key"},
 		"no identity":      {`identity = "file:alice.pem"`, "", ":2: profile.corp.identity: it is missing"},
-		"not enforced":     {"identity =", "hosts = ['*']\nidentity =", ":3: profile.corp.hosts: this version of sshmint does not support it"},
+		"not enforced":     {"identity =", "pin_ttl = '1h'\nidentity =", ":3: profile.corp.pin_ttl: this version of sshmint does not support it"},
 		"agent table":      {"[profile.corp]", "[agent]\nupstream = ['x']\n[profile.corp]", ":3: agent.upstream: this version"},
-		"forward":          {"identity =", "forward = 'allow'\nidentity =", `:3: profile.corp.forward: "allow" is not "deny"`},
+		"forward":          {"identity =", "forward = 'yes'\nidentity =", `:3: profile.corp.forward: "yes" is neither "deny", "confirm" nor "allow"`},
+		"unknown":          {"[profile.corp]", "[agent]\nunknown = 'ask'\n[profile.corp]", `:3: agent.unknown: "ask" is neither "offer" nor "hide"`},
+		"host":             {"identity =", "hosts = ['db7', 'db8:22']\nidentity =", `:3: profile.corp.hosts: "db8:22" is no pattern for hosts`},
+		"hosts excepted":   {"identity =", "hosts = ['!db7']\nidentity =", `:3: profile.corp.hosts: patterns with "!" alone`},
+		"no hosts":         {"identity =", "hosts = []\nidentity =", ":3: profile.corp.hosts: it is empty"},
+		"socket at home":   {"identity =", "socket = '~/s'\nidentity =", ":3: profile.corp.socket: \"~/s\": write the path out"},
+		"export at home":   {"identity =", "export = '~/s'\nidentity =", ":3: profile.corp.export: \"~/s\": write the path out"},
+		"agent's socket":   {"[profile.corp]", "[agent]\nsocket = 'x'\n[profile.corp]\nsocket = 'x'", "is agent.socket already"},
 		"confirm":          {"identity =", "confirm = 'always'\nidentity =", `:3: profile.corp.confirm: "always" is neither "never", "connection" nor "sign"`},
 		"proof namespace":  {"[profile.corp]", "[agent]\nsshsig = ['git', 'proof@sshmint']\n[profile.corp]", ":3: agent.sshsig: the namespace proof@sshmint is for proofs to a CA"},
 		"empty namespace":  {"[profile.corp]", "[agent]\nsshsig = ['']\n[profile.corp]", ":3: agent.sshsig: an SSHSIG namespace is not empty"},
@@ -146,6 +161,23 @@ func TestLaterFileReplacesProfiles(t *testing.T) {
 	}
 	if len(c.Profiles) != 2 || c.Profiles[0].Name != "other" || c.Profiles[1].Identity != "file:bob.pem" || c.Socket != "/run/a" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestPathsOfTheirOwn: what two profiles write or listen on is not the same.
+func TestPathsOfTheirOwn(t *testing.T) {
+	for key, want := range map[string]string{"socket": ".socket: /x is that of profile corp already", "export": ".export: /x is that of profile corp already"} {
+		text := strings.ReplaceAll(good, "identity =", key+" = '/x'\nidentity =")
+		c := &Config{}
+		if err := c.add("/etc/sshmint/config.toml", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.add("/home/alice/config.toml", []byte(text)); err != nil {
+			t.Errorf("%s of the profile that is replaced: %v", key, err)
+		}
+		if err := c.add("/home/alice/more.toml", []byte(strings.ReplaceAll(text, "corp", "two"))); err == nil || !strings.Contains(err.Error(), "/home/alice/more.toml:3: profile.two"+want) {
+			t.Errorf("%s of another profile: %v", key, err)
+		}
 	}
 }
 

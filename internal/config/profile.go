@@ -48,9 +48,7 @@ func (t *textProfile) read(name, file string, data []byte) (Profile, error) {
 	if p.Key != "ed25519" && p.Key != "ecdsa" {
 		wrong(".key", `%q is neither "ed25519" nor "ecdsa"; other keys: %s`, p.Key, notHere)
 	}
-	if f := cmp.Or(t.Forward, "deny"); f != "deny" {
-		wrong(".forward", `%q is not "deny"; other values: %s`, f, notHere)
-	}
+	p.Use = t.use(file, wrong)
 	if !slices.Contains([]string{"never", "connection", "sign"}, p.Confirm) {
 		wrong(".confirm", `%q is neither "never", "connection" nor "sign"`, p.Confirm)
 	}
