@@ -3,7 +3,7 @@
 //
 // Whatever is compared runs in one run, in turns, again and again, so that a busy
 // machine slows both alike; the table shows medians of these repetitions, and
-// how far the ratios were apart. A figure that misses its floor is marked, and
+// the quartiles of the ratios. A figure that misses its floor is marked, and
 // the exit status is that of the measuring alone: speed is no pass or fail.
 //
 // Everything runs on loopback and below one temporary folder, which is removed

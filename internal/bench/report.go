@@ -15,7 +15,7 @@ type row struct {
 	what    string
 	value   string
 	beside  string // with its name
-	ratio   string // with the least and the greatest of the repetitions
+	ratio   string // with the quartiles of the repetitions
 	floor   string // that must hold
 	aim     string
 	verdict string
@@ -61,10 +61,10 @@ func (r *report) ratio(what, other string, format func(float64) string, ours, th
 		ratios[i] = ours[i] / theirs[i]
 	}
 	slices.Sort(ratios)
-	m := median(ratios)
+	m := quantile(ratios, 50)
 	r.rows = append(r.rows, row{
 		what: what, value: format(median(ours)), beside: other + " " + format(median(theirs)),
-		ratio: fmt.Sprintf("%s (%s to %s)", short(m), short(ratios[0]), short(ratios[len(ratios)-1])),
+		ratio: fmt.Sprintf("%s (%s to %s)", short(m), short(quantile(ratios, 25)), short(quantile(ratios, 75))),
 		floor: g.text(g.floor), aim: g.text(g.aim), verdict: g.verdict(m),
 	})
 }
@@ -147,7 +147,7 @@ func count(clients int) string {
 }
 
 func (r *report) write(w io.Writer, title string) error {
-	if _, err := fmt.Fprintf(w, "%s\n\n| what | sshmint | beside it | ratio (least to greatest) | floor | aim | holds |\n|---|---|---|---|---|---|---|\n", title); err != nil {
+	if _, err := fmt.Fprintf(w, "%s\n\n| what | sshmint | beside it | ratio (quartiles) | floor | aim | holds |\n|---|---|---|---|---|---|---|\n", title); err != nil {
 		return err
 	}
 	for _, row := range r.rows {
@@ -167,7 +167,7 @@ func (r *report) logins(ours, theirs []float64) {
 	slices.Sort(theirs)
 	r.rows = append(r.rows, row{
 		what: fmt.Sprintf("`ssh host true`, %d pairs, p50", len(ours)), value: milli(a), beside: sshAgent + " " + milli(b),
-		ratio: fmt.Sprintf("%.3fx (quartiles %.3fx, %.3fx)", a/b, quantile(ours, 25)/quantile(theirs, 25), quantile(ours, 75)/quantile(theirs, 75)),
+		ratio: fmt.Sprintf("%.3fx (%.3fx to %.3fx)", a/b, quantile(ours, 25)/quantile(theirs, 25), quantile(ours, 75)/quantile(theirs, 75)),
 		floor: g.text(g.floor), verdict: g.verdict(a / b),
 	})
 }
