@@ -98,9 +98,12 @@ func (s *session) order() []placed {
 			s.placed = append(s.placed, placed{p, at})
 			continue
 		}
+		if errors.Is(why, errOtherSocket) {
+			continue // not what anybody wonders about
+		}
 		a.notes.hide(p.Name, why)
 		level := slog.LevelInfo
-		if errors.Is(why, errOtherHost) || errors.Is(why, errOtherSocket) { // as was asked for
+		if errors.Is(why, errOtherHost) { // as was asked for
 			level = slog.LevelDebug
 		}
 		a.log().Log(context.Background(), level, "profile hidden from a list", "pid", s.peer.pid, "profile", p.Name, "why", why.Error())

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sshmint/sshmint/agent"
 	"github.com/sshmint/sshmint/internal/buildinfo"
 	"github.com/sshmint/sshmint/internal/control"
 )
@@ -46,6 +47,8 @@ func (d *daemon) Status(ctx context.Context) *control.Status {
 func (p *profile) status(ctx context.Context) control.Profile {
 	m := p.minter.Status()
 	out := control.Profile{Name: p.Name, CA: p.CA.URLs, Identity: p.identityStatus(ctx), Confirm: p.Confirm, Minting: m.Minting}
+	out.Hosts, out.Forward, out.Socket = p.Hosts, p.Forward, p.Socket
+	out.Export, out.ExportError = p.export.status()
 	if m.Certificate != nil {
 		c := describe(p.Name, m.Certificate)
 		out.Certificate = &c
@@ -73,10 +76,14 @@ func (p *profile) identityStatus(ctx context.Context) control.Identity {
 	return out
 }
 
-// List gives what a local client would be offered.
-func (d *daemon) List(ctx context.Context) []control.Certificate {
+// List gives what a local client would be offered, or one profile's part of it.
+func (d *daemon) List(ctx context.Context, profile string) []control.Certificate {
+	keys := d.agent.Keys
+	if profile != "" {
+		keys = func(ctx context.Context) []agent.Key { return d.agent.KeysOf(ctx, profile) }
+	}
 	list := []control.Certificate{}
-	for _, k := range d.agent.Keys(ctx) {
+	for _, k := range keys(ctx) {
 		list = append(list, describe(k.Profile, k.Certificate))
 	}
 	return list

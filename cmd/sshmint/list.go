@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,11 +24,18 @@ func listCommand() *cli.Command {
 		Name:      "list",
 		Usage:     "show the certificates that ssh is offered now, minted if need be",
 		ArgsUsage: "[PROFILE]",
+		Description: "With --for HOST, by the name that known_hosts has, it tells what would be offered\n" +
+			"there, in which order, what not, and why. Nothing is minted for that.",
 		Flags: []cli.Flag{
 			socketFlag(), configFlag(),
+			&cli.StringFlag{Name: "for", Usage: "tell what would be offered to `HOST`"},
+			&cli.IntFlag{Name: "port", Usage: "the `PORT` of the host, with --for"},
 			&cli.BoolFlag{Name: "lines", Aliases: []string{"L"}, Usage: "print the certificates themselves, one a line, as ssh-add -L does"},
 		},
 		Action: func(c *cli.Context) error {
+			if c.IsSet("for") {
+				return listFor(c)
+			}
 			if err := args(c, 1, "takes one profile"); err != nil {
 				return err
 			}
@@ -39,12 +45,9 @@ func listCommand() *cli.Command {
 			}
 			ctx, cancel := ask(c)
 			defer cancel()
-			list, err := agent.List(ctx)
+			list, err := agent.List(ctx, c.Args().First())
 			if err != nil {
 				return err
-			}
-			if profile := c.Args().First(); profile != "" {
-				list = slices.DeleteFunc(list, func(cert control.Certificate) bool { return cert.Profile != profile })
 			}
 			if len(list) == 0 {
 				return errors.New("there is no certificate; sshmint status tells why")

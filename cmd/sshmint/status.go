@@ -95,6 +95,24 @@ func printProfile(w io.Writer, p *control.Profile) {
 		row("warning", "%s", p.Identity.Warning)
 	}
 	row("CA", "%s", strings.Join(p.CA, ", "))
+	if len(p.Hosts) > 0 {
+		row("hosts", "%s", strings.Join(p.Hosts, ", "))
+	}
+	switch p.Forward {
+	case "confirm":
+		row("forward", "on forwarded connections it signs logins that a person confirms")
+	case "allow":
+		row("forward", "on forwarded connections it signs logins")
+	}
+	if p.Socket != "" {
+		row("socket", "%s", p.Socket)
+	}
+	if p.Export != "" {
+		row("export", "%s", p.Export)
+	}
+	if p.ExportError != "" {
+		row("error", "%s", p.ExportError)
+	}
 	switch p.Confirm {
 	case "connection":
 		row("confirm", "each connection's use is confirmed by a person")

@@ -27,10 +27,11 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return &s, c.call(ctx, http.MethodGet, "/status", nil, &s)
 }
 
-// List gives what a local client would be offered, minted if need be.
-func (c *Client) List(ctx context.Context) ([]Certificate, error) {
+// List gives what a local client would be offered that does not say where it
+// goes, minted if need be; for a profile, what that one has for its hosts.
+func (c *Client) List(ctx context.Context, profile string) ([]Certificate, error) {
 	var l []Certificate
-	return l, c.call(ctx, http.MethodGet, "/list", nil, &l)
+	return l, c.call(ctx, http.MethodGet, "/list", url.Values{"profile": {profile}}, &l)
 }
 
 // Mint has a new certificate made for a profile.

@@ -41,7 +41,12 @@ type Profile struct {
 	Name        string       `json:"name"`
 	CA          []string     `json:"ca"`
 	Identity    Identity     `json:"identity"`
+	Hosts       []string     `json:"hosts,omitempty"`
+	Forward     string       `json:"forward"` // deny, confirm or allow
 	Confirm     string       `json:"confirm"` // never, connection or sign
+	Socket      string       `json:"socket,omitempty"`
+	Export      string       `json:"export,omitempty"`
+	ExportError string       `json:"export_error,omitempty"`
 	Certificate *Certificate `json:"certificate,omitempty"`
 	Minting     bool         `json:"minting,omitempty"`
 	Error       string       `json:"error,omitempty"` // of the last mint, if it failed

@@ -10,7 +10,8 @@ import (
 // Agent is what a running agent can be asked for.
 type Agent interface {
 	Status(ctx context.Context) *Status
-	List(ctx context.Context) []Certificate
+	List(ctx context.Context, profile string) []Certificate
+	Routes(host string, port int) []Route
 	Mint(ctx context.Context, profile string) (*Certificate, error)
 	Forget(profile string) error
 	Reload() error
@@ -23,8 +24,9 @@ func NewServer(a Agent) *http.Server {
 		reply(w, a.Status(r.Context()), nil)
 	})
 	mux.HandleFunc("GET /list", func(w http.ResponseWriter, r *http.Request) {
-		reply(w, a.List(r.Context()), nil)
+		reply(w, a.List(r.Context(), r.URL.Query().Get("profile")), nil)
 	})
+	mux.HandleFunc("GET /routes", routes(a))
 	mux.HandleFunc("POST /mint", func(w http.ResponseWriter, r *http.Request) {
 		cert, err := a.Mint(r.Context(), r.URL.Query().Get("profile"))
 		reply(w, cert, err)
