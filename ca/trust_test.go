@@ -2,6 +2,8 @@ package ca
 
 import (
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +70,26 @@ func TestCrossSigned(t *testing.T) {
 		if !g.NotAfter.Equal(c.notAfter) {
 			t.Errorf("%s: until %s, want %s", c.what, g.NotAfter, c.notAfter)
 		}
+	}
+}
+
+// Authorities that are signed by each other, and by no root, are not verified
+// with the keys that a stranger chose; nor do they hinder a chain that holds.
+func TestStrangersAreNotVerified(t *testing.T) {
+	root := testpki.NewRoot(t, "Root")
+	p := corpPolicy(t, literal, root.Cert)
+	mesh := testpki.NewRoot(t, "Mesh")
+	var strangers []*x509.Certificate
+	for i := range wire.MaxChain - 1 {
+		strangers = append(strangers, again(t, mesh, mesh, func(c *x509.Certificate) { c.DNSNames = []string{fmt.Sprintf("h%d", i)} }))
+	}
+	_, err := p.Decide(t.Context(), append(mesh.Leaf(t, "mallory").Chain, strangers...), time.Now())
+	if r := refusal(t, err); r.Code != wire.UntrustedIssuer || !errors.Is(r, errNotAnchored) {
+		t.Errorf("refused for another reason: %v", r)
+	}
+	good := root.Intermediate(t, "Issuing").Leaf(t, "alice").Chain
+	if _, err := p.Decide(t.Context(), append(good, strangers[:6]...), time.Now()); err != nil {
+		t.Errorf("a good chain among strangers: %v", err)
 	}
 }
 

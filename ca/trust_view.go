@@ -12,6 +12,10 @@ import (
 // path lengths and critical extensions; its result serves for nothing but to
 // say what is wrong.
 func (t *trust) chains(presented []*x509.Certificate, leaf *Leaf, relaxed bool) ([][]*x509.Certificate, error) {
+	presented, anchored := t.anchored(presented)
+	if !anchored {
+		return nil, errNotAnchored
+	}
 	view := viewer{uriConstraints: t.constrainsURIs(presented), relaxed: relaxed}
 	original := make(map[string]*x509.Certificate, len(presented)+len(t.roots))
 	options := x509.VerifyOptions{
