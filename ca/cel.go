@@ -75,6 +75,9 @@ func newFacts(l *Leaf, v *verified) facts {
 		}
 		f["cert.subject"], f["cert.sid"] = "", ""
 	}
+	if v.issuerConstrained {
+		f["cert.issuer"] = ""
+	}
 	return f
 }
 

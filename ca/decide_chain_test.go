@@ -223,6 +223,8 @@ var refusedChains = []refused{
 	},
 	{"policy demanded and not had", wire.UntrustedIssuer, "certificate policies", literal, belowThen(explicitPolicy, func(*x509.Certificate) {}), belowThen(explicitPolicy, policy("1.2.3.5"))},
 	{"policy that the authority does not stand for", wire.NoRule, "no rule", byPolicy, belowThen(policy("1.2.3.6"), policy("1.2.3.5")), belowThen(policy("1.2.3.5"), policy("1.2.3.5"))},
+	{"policy that any policy stands for, where that is inhibited", wire.NoRule, "no rule", byPolicy, belowTwo(noAnyPolicy, policy("2.5.29.32.0")), belowTwo(noAnyPolicy, policy("1.2.3.5"))},
+	{"policy that is mapped to another", wire.NoRule, "no rule", byPolicy, belowTwo(mapped, policy("1.2.3.5")), belowTwo(policy("1.2.3.5"), policy("1.2.3.5"))},
 }
 
 const (
@@ -285,6 +287,25 @@ func policy(oids ...string) testpki.Edit {
 func explicitPolicy(c *x509.Certificate) {
 	policy("1.2.3.5")(c)
 	testpki.Extension("2.5.29.36", true, []byte{0x30, 3, 0x80, 1, 0})(c)
+}
+
+// noAnyPolicy has inhibitAnyPolicy 0 (RFC 5280 section 4.2.1.14).
+func noAnyPolicy(c *x509.Certificate) {
+	policy("1.2.3.5")(c)
+	testpki.Extension("2.5.29.54", true, []byte{2, 1, 0})(c)
+}
+
+// mapped maps 1.2.3.5 to 1.2.3.6 (RFC 5280 section 4.2.1.5).
+func mapped(c *x509.Certificate) {
+	policy("1.2.3.5")(c)
+	testpki.Extension("2.5.29.33", true, []byte("\x30\x0c\x30\x0a\x06\x03\x2a\x03\x05\x06\x03\x2a\x03\x06"))(c)
+}
+
+// belowTwo is a leaf with the policy 1.2.3.5 below two authorities.
+func belowTwo(upper, lower testpki.Edit) presents {
+	return func(w *world) []*x509.Certificate {
+		return w.root.Intermediate(w, "Upper", upper).Intermediate(w, "Lower", lower).Leaf(w, "alice", policy("1.2.3.5")).Chain
+	}
 }
 
 func derOf(t testing.TB, v any) []byte {

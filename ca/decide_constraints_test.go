@@ -98,6 +98,7 @@ var refusedConstraints = []refused{
 		dept(onlyCorpMail, "a", testpki.Attribute(oidOrganizationalUnit, "admin")), freely("a", testpki.Attribute(oidOrganizationalUnit, "admin")),
 	},
 	{"subject under a constrained authority", wire.NoRule, "no rule", matching(`cert.subject == "CN=alice"`), dept(onlyCorpMail, "alice"), freely("alice")},
+	{"issuer that a constrained authority made up", wire.NoRule, "no rule", matching(`cert.issuer == "CN=Lower"`), twoBelow(onlyCorpMail), twoBelow(func(*x509.Certificate) {})},
 	{"security identifier under a constrained authority", wire.NoRule, "no rule", matching(`cert.sid == "` + sid1 + `"`), dept(onlyCorpMail, "a", testpki.SID(sid1)), freely("a", testpki.SID(sid1))},
 	{"FASC-N under a constrained authority", wire.NoRule, "no rule", matching(`size(cert.fasc_ns) == 1`), dept(onlyCorpMail, "a", testpki.SAN(fascn(25))), freely("a", testpki.SAN(fascn(25)))},
 }

@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	oidNameConstraints = "2.5.29.30"
-	oidAnyPolicy       = "2.5.29.32.0"
+	oidNameConstraints  = "2.5.29.30"
+	oidAnyPolicy        = "2.5.29.32.0"
+	oidPolicyMappings   = "2.5.29.33"
+	oidInhibitAnyPolicy = "2.5.29.54"
 )
 
 // trust is one [[trust]]: whom to believe, and for what use of a certificate.
@@ -26,7 +28,9 @@ type verified struct {
 	chain       []*x509.Certificate // leaf first, root last
 	notAfter    time.Time           // the least
 	constrained bool                // an authority of it has name constraints
-	policies    []string            // OIDs that the leaf has and the authorities between stand for
+	// issuerConstrained: one above the leaf's issuer has, so that the issuer's name too may be anything.
+	issuerConstrained bool
+	policies          []string // OIDs that the leaf has and the authorities between stand for
 }
 
 // newTrust reads the roots; complain takes what is wrong with a key.
@@ -96,25 +100,37 @@ func (t *trust) verify(presented []*x509.Certificate, leaf *Leaf, now time.Time)
 
 func newVerified(chain []*x509.Certificate) *verified {
 	v := &verified{chain: chain, notAfter: chain[0].NotAfter, policies: policies(chain)}
-	for _, c := range chain[1:] {
+	for i, c := range chain[1:] {
 		if c.NotAfter.Before(v.notAfter) {
 			v.notAfter = c.NotAfter
 		}
 		if _, ok := extension(c, oidNameConstraints); ok {
 			v.constrained = true
+			v.issuerConstrained = v.issuerConstrained || i > 0
 		}
 	}
 	return v
 }
 
 // policies are those of the leaf that every authority between it and the root
-// has too, or any policy in their stead: RFC 5280 section 6.1.3, without
-// mappings, so that it never finds more.
+// has too, or any policy in their stead: RFC 5280 section 6.1.3. It never finds
+// more, since it knows no mappings and finds none where one takes place; and
+// where somebody inhibits any policy, it stands for none in the whole chain.
 func policies(chain []*x509.Certificate) []string {
+	between := chain[1 : len(chain)-1]
+	has := func(oid string) bool {
+		return slices.ContainsFunc(chain[1:], func(c *x509.Certificate) bool { _, ok := extension(c, oid); return ok })
+	}
+	if has(oidPolicyMappings) {
+		return nil
+	}
+	anyCounts := !has(oidInhibitAnyPolicy)
 	var all []string
 	for _, p := range chain[0].Policies {
-		if !slices.ContainsFunc(chain[1:len(chain)-1], func(c *x509.Certificate) bool {
-			return !slices.ContainsFunc(c.Policies, func(q x509.OID) bool { return q.Equal(p) || q.String() == oidAnyPolicy })
+		if !slices.ContainsFunc(between, func(c *x509.Certificate) bool {
+			return !slices.ContainsFunc(c.Policies, func(q x509.OID) bool {
+				return q.Equal(p) || anyCounts && q.String() == oidAnyPolicy
+			})
 		}) {
 			all = append(all, p.String())
 		}
