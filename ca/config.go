@@ -62,9 +62,9 @@ type TableConfig struct {
 
 // RuleConfig is a [[rule]]. It either refuses, or says what a leaf gets.
 type RuleConfig struct {
-	Name  string `toml:"name"`
-	Trust string `toml:"trust"` // the name of a [[trust]]
-	Match string `toml:"match"` // CEL, bool; absent: always
+	Name  string  `toml:"name"`
+	Trust string  `toml:"trust"` // the name of a [[trust]]
+	Match *string `toml:"match"` // CEL, bool; absent: always
 
 	// Refuse is the sentence that everyone whom the rule matches gets instead of a certificate.
 	Refuse *string `toml:"refuse"`

@@ -51,7 +51,12 @@ func newRule(c *RuleConfig, x *expressions, complain func(key, format string, ar
 		}
 		return e
 	}
-	r.match = compile("match", c.Match, cel.BoolType)
+	if c.Match != nil {
+		if strings.TrimSpace(*c.Match) == "" {
+			complain("match", `an empty expression is neither true nor false; leave the key out for a rule that is for all`)
+		}
+		r.match = compile("match", *c.Match, cel.BoolType)
+	}
 	if c.Refuse != nil {
 		r.refuse = strings.TrimSpace(*c.Refuse)
 		if r.refuse == "" {
@@ -88,13 +93,15 @@ func (r *rule) checkGrant(c *RuleConfig, complain func(key, format string, args 
 	if pattern == "" {
 		pattern = defaultPattern
 	}
-	if _, err := regexp.Compile(pattern); err != nil {
-		complain("pattern", "%q: %s", pattern, err)
-		return
+	// By itself first, so that no ")" of it can end the group.
+	_, err := regexp.Compile(pattern)
+	if err == nil {
+		// As a whole, whether or not the pattern says so: "[a-z]+" alone would let "x;root" in.
+		r.pattern, err = regexp.Compile(`\A(?:` + pattern + `)\z`)
 	}
-	// As a whole, whether or not the pattern says so: "[a-z]+" alone would let "x;root" in.
-	// The pattern compiles by itself, so that no ")" of it can end the group.
-	r.pattern = regexp.MustCompile(`\A(?:` + pattern + `)\z`)
+	if err != nil {
+		complain("pattern", "%q: %s", pattern, err)
+	}
 }
 
 func (r *rule) checkLimits(c *RuleConfig, complain func(key, format string, args ...any)) {
