@@ -81,6 +81,9 @@ func TestConfigRefused(t *testing.T) {
 		{rule + "match = 'cert.upn == []'\ngrant = ['user']\n", 7, "rule.0.match", "cert.upns"},
 		{rule + "match = 'cert.cn == \"x\"'\ngrant = ['user']\n", 7, "rule.0.match", "it has common_names"},
 		{rule + "match = 'cert.upns'\ngrant = ['user']\n", 7, "rule.0.match", "a bool is wanted"},
+		{ok + "match = ''\n", 8, "rule.0.match", "neither true nor false"},
+		{ok + "match = ' '\n", 8, "rule.0.match", "neither true nor false"},
+		{ok + "Match = 'true'\n", 8, "rule.0.Match", "case counts: match"},
 		{rule + "match = '1 +'\ngrant = ['user']\n", 7, "rule.0.match", "Syntax error"},
 		{rule + "match = 'now() > 0'\ngrant = ['user']\n", 7, "rule.0.match", "undeclared"},
 		{rule + "match = 'cert.upns.exists(a, cert.upns.exists(b, cert.upns.exists(c, a == c)))'\ngrant = ['user']\n", 7, "rule.0.match", "may cost"},
@@ -92,6 +95,7 @@ func TestConfigRefused(t *testing.T) {
 		{ok + "person = 'cert.upns'\n", 8, "rule.0.person", "a string is wanted"},
 		{ok + "pattern = '['\n", 8, "rule.0.pattern", "missing closing"},
 		{ok + "pattern = 'a)|(?:.*'\n", 8, "rule.0.pattern", "unexpected )"},
+		{ok + "pattern = '\\Qabc'\n", 8, "rule.0.pattern", "missing closing )"}, // by itself it is well-formed
 		{rule + "grant = []\n", 4, "rule.0.principals", "missing"},
 		{rule + "grant = ['a,b']\n", 7, "rule.0.grant", "holds ','"},
 		{rule + "grant = ['']\n", 7, "rule.0.grant", "empty"},

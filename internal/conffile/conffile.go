@@ -72,7 +72,7 @@ func Decode(path string, data []byte, v any, known map[string]string) error {
 	if err != nil {
 		return &Error{File: path, Text: strings.TrimPrefix(err.Error(), "toml: ")}
 	}
-	return nil
+	return checkCase(path, data, v)
 }
 
 func unknownKey(path string, e *toml.DecodeError, known map[string]string) error {

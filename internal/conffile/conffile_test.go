@@ -39,6 +39,34 @@ func TestErrorsNamePlaceAndKey(t *testing.T) {
 	}
 }
 
+// One that differs in case alone could otherwise take the place of another.
+func TestCaseCounts(t *testing.T) {
+	type rule struct {
+		Match string `toml:"match"`
+	}
+	type file struct {
+		Socket  string `toml:"socket"`
+		Rule    []rule `toml:"rule"`
+		Profile map[string]struct {
+			Identity string `toml:"identity"`
+		} `toml:"profile"`
+	}
+	for text, want := range map[string]string{
+		"Socket = 'x'\n": "f.toml:1: Socket: there is no such key; case counts: socket",
+		"[[rule]]\nmatch = 'a'\n[[rule]]\nMATCH = 'b'\n": "f.toml:4: rule.1.MATCH: there is no such key; case counts: match",
+		"[[rule]]\nmatch = 'a'\n[[Rule]]\nmatch = 'b'\n": "case counts: rule",
+		"[profile.a]\nIdentity = 'x'\n":                  "f.toml:2: profile.a.Identity: ",
+		"[profile.A]\nidentity = 'x'\n":                  "",
+		"rule = [{match = 'a'}, {Match = 'b'}]\n":        "f.toml:1: rule.1.Match: ",
+	} {
+		var f file
+		err := Decode("f.toml", []byte(text), &f, nil)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestDecode(t *testing.T) {
 	var s sample
 	if err := Decode("f", []byte("[profile.a]\nvalidity = '90m'\n"), &s, nil); err != nil {
