@@ -11,6 +11,9 @@ import (
 
 const modesMatter = true
 
+// nonblocking: to open a pipe would wait for somebody to write into it.
+const nonblocking = syscall.O_NONBLOCK
+
 func owner(f fs.FileInfo) (uint32, bool) {
 	st, ok := f.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -2,7 +2,10 @@ package ownfile
 
 import "io/fs"
 
-const modesMatter = false
+const (
+	modesMatter = false
+	nonblocking = 0
+)
 
 func ownedByRoot(fs.FileInfo) bool { return false }
 

@@ -54,7 +54,7 @@ func ReadPublic(path string) ([]byte, error) {
 }
 
 func read(path string, check func(fs.FileInfo) error) ([]byte, error) {
-	f, err := os.Open(path) // #nosec G304 -- the path is the user's own choice
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblocking, 0) // #nosec G304 -- the path is the user's own choice
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 func TestModes(t *testing.T) {
@@ -70,6 +72,27 @@ func TestOddFiles(t *testing.T) {
 	}
 	if _, err := ReadPublic(big); err == nil || !strings.Contains(err.Error(), "larger") {
 		t.Errorf("read a file over the limit: %v", err)
+	}
+}
+
+// A pipe is refused at once, even if nobody ever writes into it.
+func TestPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := ReadSecret(path)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("read a pipe: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("waits for somebody to write into the pipe")
 	}
 }
 
