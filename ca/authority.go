@@ -47,6 +47,15 @@ func OpenAuthority(dir string, audit *Audit, log *slog.Logger) (*Authority, erro
 	if bytes.Equal(a.user.PublicKey().Marshal(), a.host.Marshal()) {
 		return nil, fmt.Errorf("%s and %s are the same key: whoever trusts the one would trust the other", fileUserCA, fileHostCA)
 	}
+	// sshd-config sends servers to that file.
+	public, err := readPublicKey(filepath.Join(dir, fileUserCA+".pub"))
+	switch {
+	case err != nil:
+		return nil, err
+	case !bytes.Equal(a.user.PublicKey().Marshal(), public.Marshal()):
+		return nil, fmt.Errorf("%[1]s.pub is not the public key of %[1]s: servers would be told to trust a key that does not sign; ssh-keygen -y -f %[1]s > %[1]s.pub",
+			filepath.Join(dir, fileUserCA))
+	}
 	return a, nil
 }
 

@@ -44,7 +44,8 @@ var configTemplate string
 // itself, the SSH user CA and host CA keys, and a ca.toml that refuses
 // everyone until it is edited. It returns the fingerprint that clients pin.
 //
-// The folder appears complete or not at all.
+// A folder that was absent appears complete or not at all. One that is there is
+// filled where it is: it may be a mount point, or the folder one stands in.
 func Init(dir string, hosts []string) (fingerprint string, err error) {
 	if len(hosts) == 0 {
 		return "", errors.New("the server needs a name")
@@ -58,25 +59,38 @@ func Init(dir string, hosts []string) (fingerprint string, err error) {
 		return "", err
 	}
 	dir = filepath.Clean(dir)
+	if _, err := os.Stat(dir); err == nil {
+		return fillEmpty(dir, hosts)
+	}
 	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*")
 	if err != nil {
 		return "", fmt.Errorf("making the folder of the CA: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(tmp))
+	if fingerprint, err = fillEmpty(tmp, hosts); err == nil {
+		err = os.Rename(tmp, dir)
+	}
+	if err != nil {
+		return "", errors.Join(err, os.RemoveAll(tmp))
+	}
+	return fingerprint, nil
+}
+
+// fillEmpty leaves dir as empty as it was if it fails.
+func fillEmpty(dir string, hosts []string) (fingerprint string, err error) {
+	if err := os.Chmod(dir, 0o700); err != nil { // #nosec G302 -- a folder; nobody puts a file between ours
+		return "", err
+	}
+	if fingerprint, err = fill(dir, hosts, time.Now()); err == nil {
+		err = os.Chmod(dir, folderMode) // #nosec G302 -- see folderMode
+	}
+	if err != nil {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
 		}
-	}()
-	if fingerprint, err = fill(tmp, hosts, time.Now()); err != nil {
 		return "", err
 	}
-	if err := os.Chmod(tmp, folderMode); err != nil { // #nosec G302 -- see folderMode
-		return "", err
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err // it was empty a moment ago
-	}
-	return fingerprint, os.Rename(tmp, dir)
+	return fingerprint, nil
 }
 
 func checkUnused(dir string) error {

@@ -3,6 +3,8 @@ package ca
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -143,13 +145,47 @@ func TestInitRefuses(t *testing.T) {
 	}
 }
 
+// The folder may be the one that we are in, or a mount point: it must stay the
+// same folder.
 func TestInitTakesAnEmptyFolder(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Init(dir, []string{"localhost"}); err != nil {
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if _, err := Init(".", []string{"localhost"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Check(dir, slog.New(slog.DiscardHandler)); err != nil {
 		t.Error(err)
+	}
+	after, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !os.SameFile(before, after) || runtime.GOOS != "windows" && after.Mode().Perm() != folderMode {
+		t.Errorf("another folder, or with mode %s", after.Mode())
+	}
+}
+
+// What cannot be finished is taken away again.
+func TestInitLeavesAnEmptyFolderEmpty(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := fillEmpty(dir, []string{"localhost"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, fileTLSRoot)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fillEmpty(dir, []string{"localhost"}); !errors.Is(err, fs.ErrExist) {
+		t.Fatalf("files in the way: %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
@@ -209,6 +245,9 @@ func TestOpenAuthorityRefuses(t *testing.T) {
 		{"one key for both", func(t *testing.T, c *testCA) {
 			c.write(t, fileUserCA, c.read(t, fileHostCA))
 		}, "same key"},
+		{"user CA key replaced, but not what servers get", func(t *testing.T, c *testCA) {
+			c.write(t, fileUserCA, newTestCA(t, "").read(t, fileUserCA))
+		}, "user_ca.pub is not the public key of"},
 		{"host CA key missing", func(t *testing.T, c *testCA) {
 			if err := os.Remove(filepath.Join(c.dir, fileHostCA+".pub")); err != nil {
 				t.Fatal(err)
