@@ -55,6 +55,9 @@ type serving struct {
 
 // NewServer opens the folder dir.
 func NewServer(dir string, log *slog.Logger) (*Server, error) {
+	if _, err := ReadConfig(dir); err != nil {
+		return nil, err // before a log is made in a folder that is no CA's
+	}
 	audit, err := OpenAudit(dir)
 	if err != nil {
 		return nil, err

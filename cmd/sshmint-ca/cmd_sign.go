@@ -34,6 +34,9 @@ func signCommand() *cli.Command {
 			if err := fillRequest(c, req); err != nil {
 				return err
 			}
+			if _, err := ca.ReadConfig(dir); err != nil {
+				return err // before a log is made in a folder that is no CA's
+			}
 			audit, err := ca.OpenAudit(dir)
 			if err != nil {
 				return err
