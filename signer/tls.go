@@ -136,6 +136,8 @@ func explain(ctx context.Context, ca string, err error) *Error {
 		text = "the CA's TLS certificate is not signed by a root that this profile trusts (ca.root)"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		text = "the CA's TLS certificate is expired or not yet valid, or this computer's clock is wrong: " + clean(invalid.Detail)
+	case errors.As(err, &operation) && operation.Op == "proxyconnect":
+		text = "the proxy that the environment names for it (HTTPS_PROXY) cannot be reached: " + clean(operation.Err.Error()) + "; NO_PROXY can name the CA's host"
 	case errors.As(err, &dns):
 		text = fmt.Sprintf("looking up %s: %s", clean(dns.Name), clean(dns.Err))
 		if dns.IsNotFound {
