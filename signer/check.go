@@ -58,7 +58,7 @@ func check(cert *ssh.Certificate, r *Request, now time.Time) error {
 	if err := checkOptions(cert.CriticalOptions); err != nil {
 		return err
 	}
-	if err := checkValidity(cert, now); err != nil {
+	if err := checkValidity(cert, r.Validity, now); err != nil {
 		return err
 	}
 	return checkSignature(cert, now)
@@ -126,7 +126,11 @@ func checkPrincipals(got, wish []string) error {
 // later, with ssh.CertTimeInfinity or short of it, does not end.
 var endOfTime = uint64(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()) // #nosec G115 -- positive
 
-func checkValidity(cert *ssh.Certificate, now time.Time) error {
+// lenient is how much longer than wished for a certificate may live: a CA's
+// clock may be ahead, and it may count in units of its own.
+const lenient = 5 * time.Minute
+
+func checkValidity(cert *ssh.Certificate, wish time.Duration, now time.Time) error {
 	if cert.ValidAfter >= cert.ValidBefore {
 		return errors.New("the certificate ends before it begins")
 	}
@@ -139,6 +143,8 @@ func checkValidity(cert *ssh.Certificate, now time.Time) error {
 		return fmt.Errorf("the certificate is not valid before %s: %s", begins.Local().Format(time.DateTime), clockText(begins.Sub(now)))
 	case !ends.After(now):
 		return fmt.Errorf("the certificate expired at %s: either the CA's clock is behind, or this computer's is ahead of it", ends.Local().Format(time.DateTime))
+	case wish > 0 && ends.Sub(now)-lenient > wish:
+		return fmt.Errorf("the certificate lives until %s, longer than the %s that were asked for", ends.Local().Format(time.DateTime), wish)
 	}
 	return nil
 }

@@ -37,6 +37,34 @@ func TestCheckOfNothing(t *testing.T) {
 	}
 }
 
+// A lifetime is a wish as principals are: less will do, more is refused.
+func TestCheckOfLifetime(t *testing.T) {
+	ca, key := newSSHKey(t), newSSHKey(t)
+	r := &Request{Key: key, UserCAs: []string{ssh.FingerprintSHA256(ca.PublicKey())}}
+	now := time.Now()
+	for _, c := range []struct {
+		wish, life time.Duration
+		want       string
+	}{
+		{0, 1000 * time.Hour, ""},
+		{time.Hour, time.Minute, ""},
+		{time.Hour, time.Hour, ""},
+		{time.Hour, time.Hour + lenient - time.Second, ""},
+		{time.Hour, time.Hour + lenient + 2*time.Second, "longer than the 1h0m0s that were asked for"},
+		{time.Hour, 1000 * time.Hour, "longer than the 1h0m0s that were asked for"},
+		{math.MaxInt64, 1000 * time.Hour, ""},
+	} {
+		cert, err := certify(ca, key.PublicKey(), now, now.Add(c.life))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Validity = c.wish
+		if err := r.Check(cert); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("wish %s, life %s: got %v, want %q", c.wish, c.life, err, c.want)
+		}
+	}
+}
+
 func TestClean(t *testing.T) {
 	long := strings.Repeat("é", 1000)
 	for in, want := range map[string]string{
