@@ -56,6 +56,9 @@ func Open(uri string, o Options) (*File, error) {
 	if cert == "" {
 		return nil, fmt.Errorf("identity %q names no file", uri)
 	}
+	if strings.HasPrefix(cert, "~/") {
+		return nil, fmt.Errorf(`identity %q: nobody expands "~" in a URI: write the path of the home folder, as in file:$HOME/... on a command line`, uri)
+	}
 	f := &File{CertFile: abs(o.Dir, local(cert)), ChainFile: abs(o.Dir, o.Chain)}
 	// A "+" is a "+" (RFC 3986); only HTML forms make a blank of it.
 	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "+", "%2B"))
@@ -104,7 +107,8 @@ func (f *File) URI() string {
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(f.CertFile)}
 	s := "file:" + u.EscapedPath()
 	if f.KeyFile != f.CertFile {
-		s += "?" + url.Values{"key": {filepath.ToSlash(f.KeyFile)}}.Encode()
+		key := url.QueryEscape(filepath.ToSlash(f.KeyFile))
+		s += "?key=" + strings.NewReplacer("+", "%20", "%2F", "/").Replace(key) // Open takes "+" as it is
 	}
 	return s
 }

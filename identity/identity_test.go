@@ -53,6 +53,7 @@ func TestOpenRefuses(t *testing.T) {
 		"/home/alice/id.pem":             "write file:/home/alice/id.pem",
 		"file:":                          "names no file",
 		"file:?key=id.key":               "names no file",
+		"file:~/id.pem":                  `nobody expands "~" in a URI`,
 		"file://etc/id.pem":              `on host "etc" cannot be read`,
 		"file:id.pem#leaf":               `written %23`,
 		"file:id.pem?key=":               "the one parameter of a file: URI is ?key=FILE",
@@ -69,6 +70,20 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "12345") {
 			t.Errorf("%q: the PIN is in the error: %v", uri, err)
+		}
+	}
+}
+
+// What URI gives opens the same files: sshmint init writes it down.
+func TestURIOpensTheSame(t *testing.T) {
+	for _, f := range []File{
+		{CertFile: "/a/id.pem", KeyFile: "/a/id.pem"},
+		{CertFile: "/My Files/a+b%.pem", KeyFile: "/My Files/k+e&y=%20#;?.key"},
+		{CertFile: "/ä/~/id?.pem", KeyFile: "/ä/~"},
+	} {
+		got, err := Open(f.URI(), Options{})
+		if err != nil || *got != f {
+			t.Errorf("%s: got %+v, %v, want %+v", f.URI(), got, err, f)
 		}
 	}
 }
