@@ -39,8 +39,7 @@ func (d *daemon) signals(ctx context.Context) (stop func()) {
 				return
 			case s := <-arrived:
 				if s == syscall.SIGUSR1 {
-					d.log.Info("certificates forgotten", "by", "SIGUSR1")
-					d.agent.Forget()
+					d.dropKeys()
 					continue
 				}
 				_ = d.Reload() // which logs what is wrong
@@ -48,6 +47,13 @@ func (d *daemon) signals(ctx context.Context) (stop func()) {
 		}
 	}()
 	return func() { signal.Stop(arrived) }
+}
+
+// dropKeys is what SIGUSR1 asks for, as of ssh-agent.
+func (d *daemon) dropKeys() {
+	d.log.Info("all keys dropped", "by", "SIGUSR1")
+	d.agent.Forget()
+	d.agent.RemoveAdded()
 }
 
 // ownSocket gives a socket in a folder of its own beside the usual one.

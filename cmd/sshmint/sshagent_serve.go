@@ -96,6 +96,7 @@ func (s *sshAgentServer) serve(log *slog.Logger, ready func() error) error {
 	socket := s.l.Addr().String()
 	defer s.cleanUp(socket)
 	d := newDaemon(os.Getenv("SSHMINT_CONFIG"), socket, log)
+	d.agent.AddedLifetime = s.life
 	side, err := d.open(s.l)
 	if err != nil {
 		return err
@@ -129,8 +130,7 @@ func (s *sshAgentServer) wait(d *daemon, arrived <-chan os.Signal, serving <-cha
 		case sig := <-arrived:
 			switch {
 			case sig == syscall.SIGUSR1:
-				d.log.Info("all keys dropped", "by", "SIGUSR1")
-				d.agent.Forget()
+				d.dropKeys()
 				continue
 			case sig == syscall.SIGTERM && s.activated:
 				return nil

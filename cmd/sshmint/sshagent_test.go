@@ -98,6 +98,7 @@ func TestSSHAgentOutput(t *testing.T) {
 		{"-a", nil, sh(`$AGENT -s -a "$TMPDIR/agent.12" | tee out && . ./out >/dev/null && kill $SSH_AGENT_PID`), true},
 		{"-a and its value joined", nil, sh(`$AGENT -sa"$TMPDIR/agent.12" | tee out && . ./out >/dev/null && kill $SSH_AGENT_PID`), true},
 		{"-t, -E, -P, -O", nil, sh(`$AGENT -s -t 1h30m -E md5 -P '/usr/lib/*' -O no-restrict-websafe -O allow-remote-pkcs11 | tee out && . ./out >/dev/null && kill $SSH_AGENT_PID`), true},
+		{"-t ends keys that are added", nil, sh(`ssh-keygen -q -t ed25519 -N "" -f key; eval "$($AGENT -t 1)"; ssh-add -q key 2>/dev/null; ssh-add -l | wc -l; while ssh-add -l | grep -q ED25519; do sleep 0.1; done; ssh-add -l; $AGENT -k`), true},
 		{"command", nil, []string{"AGENT", "sh", "-c", `ssh-add -l; echo "$SSH_AUTH_SOCK"; exit 7`}, true},
 		{"command after --", nil, []string{"AGENT", "-t", "60", "--", "sh", "-c", "exit 8"}, true},
 		{"command has our pid", nil, sh(`sh -c 'echo $$ >pid; exec $AGENT sh -c "test \$(cat pid) = \$\$ && echo same"'`), true},
@@ -155,6 +156,16 @@ func TestSSHAgentOutput(t *testing.T) {
 				t.Errorf("ssh-agent: %+v\nours:      %+v", got[0], got[1])
 			}
 		})
+	}
+}
+
+// TestSSHAgentDropsKeys: SIGUSR1 drops what was added, as of ssh-agent since 10.0.
+func TestSSHAgentDropsKeys(t *testing.T) {
+	env := sessionEnv(t, "AGENT="+asSSHAgent(t))
+	out := say(t, env, "sh", "-c", `cd $TMPDIR; ssh-keygen -q -t ed25519 -N "" -f key; eval "$($AGENT)" >/dev/null; ssh-add -q key && ssh-add -l >/dev/null && echo added
+		kill -USR1 $SSH_AGENT_PID; while ssh-add -l | grep -q ED25519; do sleep 0.05; done; ssh-add -l; kill $SSH_AGENT_PID`)
+	if out.stdout != "added\nThe agent has no identities.\n" {
+		t.Errorf("%+v", out)
 	}
 }
 
