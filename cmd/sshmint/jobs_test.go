@@ -110,10 +110,10 @@ func find(ts *testscript.TestScript, name string) *job {
 	return nil
 }
 
-// stop NAME ends a job and waits for it. An agent and a CA must end well.
-func stopJob(ts *testscript.TestScript, _ bool, args []string) {
+// end NAME ends a job and waits for it. An agent and a CA must end well.
+func endJob(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
-		ts.Fatalf("usage: stop JOB")
+		ts.Fatalf("usage: end JOB")
 	}
 	j := find(ts, args[0])
 	j.stop(ts)

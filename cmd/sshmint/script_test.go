@@ -127,12 +127,15 @@ func setUp(env *testscript.Env) error {
 	return writeIdentities(env)
 }
 
-// commands are what the scripts can do beside running programs.
+// commands are what the scripts can do beside running programs. What testscript
+// itself has a command for, such as stop, would never be called.
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"startca":    startCA,
 	"startsshd":  startSSHD,
 	"startagent": startAgent,
-	"stop":       stopJob,
+	"starthosts": startHosts,
+	"profiles":   writeProfiles,
+	"end":        endJob,
 	"signal":     signalJob,
 	"freeport":   freePort,
 	"blackhole":  blackHole,
