@@ -38,7 +38,7 @@ func TestQuick(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/sshmint", "../../cmd/sshmint-ca").CombinedOutput(); err != nil {
 		t.Fatalf("building the programs: %v\n%s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	if err := run(ctx, &out, t.Output(), bin, "", quickly); err != nil {

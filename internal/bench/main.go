@@ -127,9 +127,11 @@ func run(ctx context.Context, out, progress io.Writer, bin, only string, p plan)
 		}
 		measured = true
 		began := time.Now()
-		if err := part.measure(ctx, l, p, r); err != nil {
-			err = errors.Join(fmt.Errorf("measuring %s: %w", part.name, err), context.Cause(ctx))
-			return errors.Join(err, r.write(out, describe(l))) // what there is may be worth having
+		if fault := part.measure(ctx, l, p, r); fault != nil {
+			// The other parts may be worth having.
+			err = errors.Join(err, fmt.Errorf("measuring %s: %w", part.name, fault))
+			r.rows = append(r.rows, row{what: part.name, value: "not measured, or not whole"})
+			continue
 		}
 		if _, err := fmt.Fprintf(progress, "bench: %s measured in %s\n", part.name, time.Since(began).Round(time.Second)); err != nil {
 			return err
@@ -138,5 +140,5 @@ func run(ctx context.Context, out, progress io.Writer, bin, only string, p plan)
 	if !measured {
 		return fmt.Errorf("there is no part %q; there are: %s", only, partNames())
 	}
-	return r.write(out, describe(l))
+	return errors.Join(err, context.Cause(ctx), r.write(out, describe(l)))
 }
