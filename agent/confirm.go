@@ -109,6 +109,7 @@ func (s *session) confirmLogin(ctx context.Context, m *minted, q authRequest) er
 func (s *session) confirmUse(ctx context.Context, m *minted, q Question) error {
 	p := m.profile
 	how := s.confirmation(p)
+	q.Forwarded = s.binds.remote() != nil
 	switch how {
 	case ConfirmNever:
 		return nil

@@ -203,7 +203,7 @@ func TestConfirmMeanwhile(t *testing.T) {
 		reason string
 	}{
 		"nothing": {func(*testing.T, *Agent) {}, ""},
-		"locked": {func(t *testing.T, a *Agent) {
+		"locked": {func(t *testing.T, a *Agent) { // and the certificate is still there
 			if err := a.lock.close(t.Context(), []byte("pw")); err != nil {
 				t.Error(err)
 			}
@@ -281,6 +281,58 @@ func TestConfirmQuestion(t *testing.T) {
 	for _, want := range []string{`Log in as "alice" on the server with the host key SHA256:`, "with the certificate of profile corp?", fmt.Sprintf("(%d), started by ", os.Getpid())} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+}
+
+// TestConfirmForwarded has a forwarded connection reach three servers, one after
+// another: a yes is for one of them, and the question says what is at stake.
+func TestConfirmForwarded(t *testing.T) {
+	for _, tt := range []struct {
+		rules         Profile
+		first, second int // questions for two logins at the first server, one at the next
+	}{
+		{Profile{Forward: ForwardConfirm}, 1, 1},
+		{Profile{Forward: ForwardConfirm, Confirm: ConfirmSignature}, 2, 1},
+		{Profile{Forward: ForwardAllow, Confirm: ConfirmConnection}, 1, 1},
+		{Profile{Forward: ForwardAllow}, 0, 0},
+	} {
+		p := &person{answer: yes}
+		a, signer := confirming(t, ConfirmNever, p)
+		profile := a.currentSettings().Profiles[0]
+		profile.Forward, profile.Confirm = tt.rules.Forward, tt.rules.Confirm
+		a.Set(Settings{Profiles: []Profile{profile}})
+		jump, far, next := newKey(t, "ed25519"), newKey(t, "ed25519"), newKey(t, "ed25519")
+		path := func(hops ...ssh.Signer) *attempt {
+			at := newAttempt(a, signer)
+			for i, host := range hops {
+				last := i == len(hops)-1
+				at.bind(t, host, []byte(fmt.Sprint("session ", i)), !last)
+				at.login.session, at.login.method, at.login.hostKey = []byte(fmt.Sprint("session ", i)), hostbound, host.PublicKey().Marshal()
+			}
+			return at
+		}
+		at := path(jump, far)
+		for range 2 {
+			if !at.granted(t) {
+				t.Fatalf("refused: %s", lastReason(a))
+			}
+		}
+		if len(p.asked) != tt.first {
+			t.Errorf("%+v: asked %d times, want %d", tt.rules, len(p.asked), tt.first)
+		}
+		for _, q := range p.asked {
+			if text := q.String(); !q.Forwarded || !strings.Contains(text, "is forwarded") || !strings.Contains(text, ssh.FingerprintSHA256(far.PublicKey())) {
+				t.Errorf("%+v: %s", tt.rules, text)
+			}
+		}
+		// What a person allowed there is not allowed for the next server, also
+		// where the connection's memory of it is the same.
+		p.asked = nil
+		onward := path(jump, next)
+		onward.s.confirmed = at.s.confirmed
+		if !onward.granted(t) || len(p.asked) != tt.second {
+			t.Errorf("%+v: the next server: asked %d times, want %d; %s", tt.rules, len(p.asked), tt.second, lastReason(a))
 		}
 	}
 }

@@ -39,10 +39,11 @@ type Process struct {
 type use struct {
 	use                   Use
 	user, host, namespace string
+	forwarded             bool
 }
 
 func (q *Question) use() use {
-	return use{q.Use, q.User, q.Host, q.Namespace}
+	return use{q.Use, q.User, q.Host, q.Namespace, q.Forwarded}
 }
 
 // subject names the key to the memory of denials.

@@ -23,9 +23,10 @@ func sshsigData(namespace, reserved, hash string, size int) []byte {
 func TestSSHSIGPolicy(t *testing.T) {
 	ca := newAuthority(t)
 	ed25519, rsa := ca.certify(t, newKey(t, "ed25519"), time.Hour, "alice"), ca.certify(t, newKey(t, "rsa"), time.Hour, "alice")
+	open := ca.certify(t, newKey(t, "ed25519"), time.Hour, "alice")
 	a := new(Agent)
 	settings := Settings{
-		Profiles: []Profile{{Name: "corp", Source: &source{current: ed25519}}, {Name: "old", Source: &source{current: rsa}}},
+		Profiles: []Profile{{Name: "corp", Source: &source{current: ed25519}}, {Name: "old", Source: &source{current: rsa}}, {Name: "open", Source: &source{current: open}, Forward: ForwardAllow}},
 		SSHSIG:   []string{"git", "file", "proof@sshmint", "tab\there"},
 	}
 	a.Set(settings)
@@ -46,7 +47,7 @@ func TestSSHSIGPolicy(t *testing.T) {
 		with(ed25519, git)(at)
 		bind(false)(at)
 	}
-	asEd25519, asRSA := with(ed25519, git), with(rsa, git)
+	asEd25519, asRSA, asOpen := with(ed25519, git), with(rsa, git), with(open, git)
 	sha256 := with(ed25519, sshsigData("file", "", "sha256", 32))
 
 	for _, tt := range []struct {
@@ -77,6 +78,10 @@ func TestSSHSIGPolicy(t *testing.T) {
 		{"flag of SSHv1", asEd25519, func(at *attempt) { at.flags = 1 }, "not known"},
 		{"flag nobody knows", asRSA, func(at *attempt) { at.flags = 8 }, "not known"},
 		{"forwarded", asEd25519, bind(true), "forwarded"},
+		{"forwarded, where logins are allowed", asOpen, bind(true), "SSHSIG: the connection is forwarded"},
+		{"bind failed, where logins are allowed", asOpen, func(at *attempt) {
+			ask(at.s, rawBind(host.PublicKey().Marshal(), sessionOne, []byte("no signature"), false)...)
+		}, "session-bind failed"},
 		{"bound, then forwarded", bound, func(at *attempt) {
 			ask(at.s, bindMessage(t, host, sessionTwo, true)...)
 		}, "session-bind failed"},

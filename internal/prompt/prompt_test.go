@@ -164,37 +164,50 @@ func TestTimeOut(t *testing.T) {
 	}
 }
 
-// TestOneAtATime opens a second dialog when the first is closed, and not at all
-// for somebody who has gone meanwhile.
+// TestOneAtATime asks many questions at once; each looks for another dialog that
+// is open.
 func TestOneAtATime(t *testing.T) {
+	open := filepath.Join(t.TempDir(), "open")
+	p := withAskpass(t, `mkdir "`+open+`" || exit 7; for i in 1 2 3 4 5; do cat </dev/null; done; rmdir "`+open+`"`)
+	answers := make(chan error)
+	const questions = 8
+	for range questions {
+		go func() { answers <- p.Confirm(t.Context(), "Really?") }()
+	}
+	for range questions {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestWaitingForATurn ends with the context, and without a dialog.
+func TestWaitingForATurn(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"first.begins", "first.ends", "second.begins", "second.ends"} {
+	for _, name := range []string{"begins", "ends"} {
 		if out, err := exec.Command("mkfifo", filepath.Join(dir, name)).CombinedOutput(); err != nil {
 			t.Skipf("needs mkfifo: %s", out)
 		}
 	}
-	p := withAskpass(t, `cd "`+dir+`"; mkdir open || exit 7; echo > $1.begins; echo > $1.ends; rmdir open`)
 	wait := func(event string) { // until the dialog gets there
 		if _, err := os.ReadFile(filepath.Join(dir, event)); err != nil {
 			t.Error(err)
 		}
 	}
-	first, second := make(chan error, 1), make(chan error, 1)
+	p := withAskpass(t, `cd "`+dir+`"; [ "$1" = first ] || touch second; echo >begins; echo >ends`)
+	first := make(chan error, 1)
 	go func() { first <- p.Confirm(t.Context(), "first") }()
-	wait("first.begins")
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := p.Confirm(gone, "third"); outcome(err) != "broken" || !strings.Contains(err.Error(), "another prompt") {
+	wait("begins")
+	gone, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := p.Confirm(gone, "second"); outcome(err) != "broken" || !strings.Contains(err.Error(), "another prompt") {
 		t.Errorf("one who has gone: %v", err)
 	}
-	go func() { second <- p.Confirm(t.Context(), "second") }()
-	for _, event := range []string{"first.ends", "second.begins", "second.ends"} {
-		wait(event)
+	if _, err := os.Stat(filepath.Join(dir, "second")); err == nil {
+		t.Error("the second dialog was opened")
 	}
+	wait("ends")
 	if err := <-first; err != nil {
-		t.Error(err)
-	}
-	if err := <-second; err != nil {
 		t.Error(err)
 	}
 }
