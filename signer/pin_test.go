@@ -95,6 +95,7 @@ func TestFetchRootArguments(t *testing.T) {
 	defer cancel()
 	for _, c := range []struct{ url, fingerprint, want string }{
 		{"https://127.0.0.1:1", good, "nothing is listening there"},
+		{"https://ca.example.com", good, "the proxy that the environment names"}, // as with every other request
 		{"http://127.0.0.1:1", good, "is no https:// URL"},
 		{"127.0.0.1:1", good, "is no https:// URL"},
 		{"https://127.0.0.1:1", "", "is no fingerprint"},
