@@ -121,6 +121,9 @@ const minRSABits = 2048
 // authorized_keys form, a comment allowed, options not.
 func ParsePublicKey(line string) (ssh.PublicKey, error) {
 	line = strings.TrimRight(line, "\r\n")
+	if strings.HasPrefix(line, "-----BEGIN ") {
+		return nil, errors.New("it is a PEM file, perhaps the private key; the public key is wanted, which ssh-keygen calls NAME.pub")
+	}
 	if strings.ContainsAny(line, "\r\n\x00") {
 		return nil, errors.New("it must be one key on one line")
 	}

@@ -80,3 +80,10 @@ var fuzzChain = sync.OnceValue(func() []*x509.Certificate {
 	}
 	return []*x509.Certificate{cert}
 })
+
+func TestPrivateKeyInsteadOfPublic(t *testing.T) {
+	c := newTestCA(t, "")
+	if _, err := ParsePublicKey(c.read(t, fileUserCA)); err == nil || !strings.Contains(err.Error(), "perhaps the private key") {
+		t.Errorf("got %v", err)
+	}
+}
