@@ -31,7 +31,7 @@ func ownedByRoot(f fs.FileInfo) bool {
 func checkOwner(f fs.FileInfo, path string) error {
 	uid, ok := owner(f)
 	if !ok || uid != 0 && int64(uid) != int64(os.Getuid()) {
-		return fmt.Errorf("it belongs to user %d, neither to you nor to root: chown %d %s", uid, os.Getuid(), path)
+		return fmt.Errorf("it belongs to user %d, neither to you nor to root: run this as that user, or chown %d %s", uid, os.Getuid(), path)
 	}
 	return nil
 }
