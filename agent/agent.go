@@ -13,12 +13,15 @@
 // will do.
 //
 // A connection that ssh bound to a session (session-bind@openssh.com) signs for
-// that session alone. A connection that was forwarded to another host, or on
-// which a bind failed, sees no minted key, gets none minted, and cannot remove,
-// lock or unlock anything. One predicate rules listing, signing and removing, so
-// what is hidden cannot be named in a request either. A program that forwards
-// the socket without session-bind looks like a local one: that is beyond what an
-// agent can tell.
+// that session alone, and sees what is for the server whose host key the bind
+// proves: by the names that known_hosts has for that key, never by what the
+// client says. On a connection that was forwarded to another host, or on which a
+// bind failed, nothing is minted, removed, locked or unlocked, and a minted key
+// is seen only if its profile's Forward says so; after a failed bind not even
+// then. One predicate rules listing, signing and removing, so what is hidden
+// cannot be named in a request either. A program that forwards the socket
+// without session-bind looks like a local one: that is beyond what an agent can
+// tell.
 //
 // A client is always answered: 60 s after a request for the list at the latest,
 // with the certificates that could be had by then, and as late after a request
