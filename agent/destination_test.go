@@ -117,3 +117,22 @@ func TestTypedName(t *testing.T) {
 		t.Errorf("later: %q", got)
 	}
 }
+
+func FuzzDestinations(f *testing.F) {
+	for _, command := range []string{
+		"ssh -p 2222 alice@db7 uptime", "ssh ssh://[2001:db8::7]:2222", "ssh -oHostName=%h.corp -o HostKeyAlias=x db7", "ssh -- -x", "ssh -o", "ssh ssh://:", "ssh @",
+	} {
+		f.Add(strings.ReplaceAll(command, " ", "\x00"))
+	}
+	f.Fuzz(func(t *testing.T, command string) {
+		names := destinations(strings.Split(command, "\x00"))
+		if len(names) > maxTyped {
+			t.Errorf("%d names", len(names))
+		}
+		for _, name := range names {
+			if name == "" || name != strings.ToLower(name) {
+				t.Errorf("name %q", name)
+			}
+		}
+	})
+}
