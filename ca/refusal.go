@@ -10,7 +10,7 @@ import "github.com/sshmint/sshmint/internal/wire"
 type Refusal struct {
 	Code   wire.Code
 	Detail string // a sentence for the person
-	Trust  string // the trust that the chain was held against last, if any
+	Trust  string // the trust under which the chain leads to a root, if any
 	Rule   string // the rule that decided, if any
 	Leaf   *Leaf  // what the leaf says, verified or not; nil if it could not be read
 	Err    error  // the cause, never shown to the asker; may be nil

@@ -74,7 +74,9 @@ func (t *trust) verify(presented []*x509.Certificate, leaf *Leaf, now time.Time)
 	chains, err := t.chains(presented, leaf, false)
 	if err != nil {
 		r := t.diagnose(presented, leaf, err)
-		r.Trust = t.name
+		if r.progress > 0 {
+			r.Trust = t.name // else nobody vouches for what the leaf says
+		}
 		return nil, r
 	}
 	var best *verified

@@ -145,8 +145,9 @@ func TestChainBeforeDates(t *testing.T) {
 	p := corpPolicy(t, literal, testpki.NewRoot(t, "Root").Cert)
 	outsider := testpki.NewRoot(t, "Root").Leaf(t, "mallory", dates(-2*time.Hour, -time.Hour), testpki.EKU())
 	_, err := p.Decide(t.Context(), outsider.Chain, time.Now())
-	if r := refusal(t, err); r.Code != wire.UntrustedIssuer {
-		t.Errorf("%s: %s", r.Code, r.Detail)
+	// A Trust in the audit log is one that vouches for the names beside it.
+	if r := refusal(t, err); r.Code != wire.UntrustedIssuer || r.Trust != "" {
+		t.Errorf("%s, trust %q: %s", r.Code, r.Trust, r.Detail)
 	}
 }
 
