@@ -12,6 +12,12 @@
 // profile demands that a person confirms it, nothing but a clear yes in time
 // will do.
 //
+// A key that a client added (ssh-add) signs what OpenSSH's agent would sign with
+// it: anything, for whoever sees it, unless the client that added it asked for
+// less. Lifetime, confirmation and destinations are kept as OpenSSH keeps them,
+// on forwarded connections too; an addition with a constraint that is not known
+// fails. Its private half is cleared when it goes, as far as Go allows.
+//
 // A connection that ssh bound to a session (session-bind@openssh.com) signs for
 // that session alone, and sees what is for the server whose host key the bind
 // proves: by the names that known_hosts has for that key, never by what the

@@ -20,6 +20,9 @@ missing() {
 	have sshd || echo openssh-server
 	have openssl || echo openssl
 	[ "$what" = demo ] && return
+	# OpenSSH's own tests of ssh-agent; one of them needs gdb.
+	[ "$(uname)" = Darwin ] || [ -e /usr/lib/openssh/regress/test-exec.sh ] || echo openssh-tests
+	[ "$(uname)" = Darwin ] || have gdb || echo gdb
 	have git || echo git
 	have make || echo make
 	have gcc || echo gcc
