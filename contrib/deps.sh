@@ -30,9 +30,25 @@ missing() {
 	[ "$(uname)" = Darwin ] || [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -d /etc/pki ] || echo ca-certificates
 }
 
-# Its absence weakens only `make lint`.
+# Their absence weakens only `make lint`, and the tests with other SSH clients.
 missing_optional() {
-	[ "$what" = demo ] || have shellcheck || echo shellcheck
+	[ "$what" = demo ] && return
+	have shellcheck || echo shellcheck
+	[ "$(uname)" = Linux ] || return 0
+	have systemd-socket-activate || echo systemd
+	have rsync || echo rsync
+	have ansible || echo ansible-core
+	have plink || echo putty-tools
+	have dbclient || echo dropbear-bin
+	have javac || echo default-jdk-headless
+	have ruby || echo ruby
+	[ -e /usr/include/libssh/libssh.h ] || echo libssh-dev
+	[ -e /usr/include/libssh2.h ] || echo libssh2-1-dev
+	[ -e /usr/lib/python3/dist-packages/paramiko ] || echo python3-paramiko
+	[ -e /usr/lib/python3/dist-packages/asyncssh ] || echo python3-asyncssh
+	[ -e /usr/share/java/jsch.jar ] || echo libjsch-java
+	[ -e /usr/share/java/jsch.agentproxy.core.jar ] || echo libjsch-agent-proxy-java
+	compgen -G '/usr/share/rubygems-integration/all/gems/net-ssh-*' >/dev/null || echo ruby-net-ssh
 }
 
 as_root() {
