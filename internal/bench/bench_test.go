@@ -111,3 +111,32 @@ func TestVerdict(t *testing.T) {
 		}
 	}
 }
+
+func TestFewerLoginsAreNotJudged(t *testing.T) {
+	for _, tt := range []struct {
+		planned int
+		want    string
+	}{{2, "yes"}, {3, "not judged: 3 pairs were planned"}} {
+		var r report
+		r.logins([]float64{1, 2}, []float64{1, 2}, tt.planned)
+		if got := r.rows[0].verdict; got != tt.want {
+			t.Errorf("2 pairs of %d: %q, want %q", tt.planned, got, tt.want)
+		}
+	}
+}
+
+func TestBusyMachineIsTold(t *testing.T) {
+	for _, tt := range []struct {
+		pressure float64
+		told     bool
+	}{{0, false}, {quiet, false}, {97, true}} {
+		var out bytes.Buffer
+		r := report{pressure: tt.pressure}
+		if err := r.write(&out, "title"); err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(out.String(), "not those of a quiet machine"); told != tt.told {
+			t.Errorf("pressure %g: told %t, want %t", tt.pressure, told, tt.told)
+		}
+	}
+}

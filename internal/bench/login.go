@@ -49,7 +49,7 @@ func measureLogin(ctx context.Context, l *lab, p plan, r *report) error {
 			}
 		}
 	}
-	r.logins(times[0], times[1])
+	r.logins(times[0], times[1], p.logins)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,6 +29,20 @@ func processor() string {
 		}
 	}
 	return "processor not known"
+}
+
+// pressure is for how much of the last minute something waited for a processor,
+// in percent, or 0 where the system does not tell (Linux, psi).
+func pressure() float64 {
+	text, err := os.ReadFile("/proc/pressure/cpu")
+	if err != nil {
+		return 0
+	}
+	percent, err := strconv.ParseFloat(field(string(text), "avg60"), 64)
+	if err != nil {
+		return 0
+	}
+	return percent
 }
 
 func busy() string {

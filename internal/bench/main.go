@@ -119,7 +119,7 @@ func run(ctx context.Context, out, progress io.Writer, bin, only string, p plan)
 			err = closed
 		}
 	}()
-	r := &report{}
+	r := &report{pressure: pressure()}
 	measured := false
 	for _, part := range parts {
 		if only != "" && only != part.name {
@@ -130,10 +130,9 @@ func run(ctx context.Context, out, progress io.Writer, bin, only string, p plan)
 		if fault := part.measure(ctx, l, p, r); fault != nil {
 			// The other parts may be worth having.
 			err = errors.Join(err, fmt.Errorf("measuring %s: %w", part.name, fault))
-			r.rows = append(r.rows, row{what: part.name, value: "not measured, or not whole"})
-			continue
+			r.rows = append(r.rows, row{what: part.name, value: "not measured, or not whole", verdict: "not judged"})
 		}
-		if _, err := fmt.Fprintf(progress, "bench: %s measured in %s\n", part.name, time.Since(began).Round(time.Second)); err != nil {
+		if _, err := fmt.Fprintf(progress, "bench: %s ended after %s\n", part.name, time.Since(began).Round(time.Second)); err != nil {
 			return err
 		}
 	}
