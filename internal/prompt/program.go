@@ -43,30 +43,30 @@ func (p *Prompter) Program() (Program, error) {
 			display = name + " is set"
 		}
 	}
-	askpass := display
+	allowed := display
 	switch require {
 	case "force":
-		askpass = "SSH_ASKPASS_REQUIRE is force"
+		allowed = "SSH_ASKPASS_REQUIRE is force"
 	case "never":
-		askpass = ""
+		allowed = ""
 	}
 
-	if named := p.get("SSH_ASKPASS"); named != "" && askpass != "" {
+	if named := p.get("SSH_ASKPASS"); named != "" && allowed != "" {
 		path, err := p.look(named)
 		if err != nil {
 			// Another program would not be the one that the person trusts.
 			return Program{}, fmt.Errorf("%w: SSH_ASKPASS: %w", ErrNoProgram, err)
 		}
-		return Program{Askpass, path, "named by SSH_ASKPASS, and " + askpass}, nil
+		return Program{Askpass, path, "named by SSH_ASKPASS, and " + allowed}, nil
 	}
 	pinentry, pinentryErr := p.pinentry(display)
 	if pinentryErr == nil {
 		return pinentry, nil
 	}
-	if askpass != "" {
+	if allowed != "" {
 		for _, place := range askpassPlaces {
 			if path, err := p.look(place); err == nil {
-				return Program{Askpass, path, "the system has it, and " + askpass}, nil
+				return Program{Askpass, path, "the system has it, and " + allowed}, nil
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func (p *Prompter) Program() (Program, error) {
 	switch {
 	case require == "never":
 		why = "SSH_ASKPASS_REQUIRE is never"
-	case askpass == "":
+	case allowed == "":
 		why = "without DISPLAY and WAYLAND_DISPLAY in the agent's environment SSH_ASKPASS is used only with SSH_ASKPASS_REQUIRE=force"
 	}
 	return Program{}, fmt.Errorf("%w: %w; %s", ErrNoProgram, pinentryErr, why)
