@@ -125,7 +125,8 @@ type sshServer struct {
 	dir, port, user string
 }
 
-func startSSHD(t *testing.T, ca *authority) *sshServer {
+// startSSHD starts one; settings come before its own, and so win.
+func startSSHD(t *testing.T, ca *authority, settings ...string) *sshServer {
 	t.Helper()
 	u, err := user.Current()
 	if err != nil {
@@ -156,7 +157,7 @@ func startSSHD(t *testing.T, ca *authority) *sshServer {
 	}
 	_, s.port, _ = net.SplitHostPort(probe.Addr().String())
 	_ = probe.Close()
-	config := write("sshd_config", fmt.Sprintf(`Port %s
+	config := write("sshd_config", strings.Join(append(settings, ""), "\n")+fmt.Sprintf(`Port %s
 ListenAddress 127.0.0.1
 HostKey %s
 TrustedUserCAKeys %s

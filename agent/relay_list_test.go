@@ -128,7 +128,7 @@ func TestUpstreamThatFails(t *testing.T) {
 
 func TestUpstreamThatIsNotThere(t *testing.T) {
 	dir := socketDir(t)
-	a, _ := behind(t, filepath.Join(dir, "none"), dir)
+	a, _ := behind(t, filepath.Join(dir, "none"), dir, "$NOT_SET", "relative")
 	s := open(t, a)
 	wantComments(t, s, ours(t, a))
 	for _, u := range a.Upstreams(t.Context()) {

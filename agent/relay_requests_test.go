@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -251,5 +252,30 @@ func TestRemoveAllUpstream(t *testing.T) {
 		if a.set().profiles[0].latest.Load() != nil {
 			t.Errorf("%s: our own certificate is still there", tt.name)
 		}
+	}
+}
+
+// TestFirstUpstreamOrNobody: a key that the first upstream cannot take is not
+// given to the second, nor kept here.
+func TestFirstUpstreamOrNobody(t *testing.T) {
+	dir := socketDir(t)
+	second := startFake(t, lists())
+	for _, first := range []string{filepath.Join(dir, "none"), "$NOT_SET"} {
+		a := new(Agent)
+		a.Set(Settings{Upstream: []string{first, second.path}, AddUpstream: true})
+		s := open(t, a)
+		for _, message := range [][]byte{
+			appendString([]byte{msgAddIdentity}, ssh.KeyAlgoED25519),
+			appendString([]byte{msgAddConstrained}, ssh.KeyAlgoSKED25519),
+			appendString([]byte{msgAddCard}, "/usr/lib/p11.so"),
+		} {
+			if answer := ask(s, message...); !bytes.Equal(answer, []byte{msgFailure}) || !strings.Contains(lastReason(a), first+": connecting") {
+				t.Errorf("%s: message %d was answered with % x: %s", first, message[0], answer, lastReason(a))
+			}
+		}
+		wantComments(t, s)
+	}
+	if kinds := second.kinds(); slices.ContainsFunc(kinds, func(kind byte) bool { return kind != msgRequestIdentities }) {
+		t.Errorf("the second upstream was sent % d", kinds)
 	}
 }

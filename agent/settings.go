@@ -17,7 +17,7 @@ type Settings struct {
 	SSHSIG []string
 
 	// Upstream are the sockets of other agents, whose keys are offered after
-	// ours, in this order.
+	// ours, in this order. One whose path is not absolute is never reached.
 	Upstream []string
 	// AddUpstream has the first of them keep the keys that clients add.
 	AddUpstream bool

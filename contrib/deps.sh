@@ -36,6 +36,10 @@ missing_optional() {
 	have shellcheck || echo shellcheck
 	[ "$(uname)" = Linux ] || return 0
 	have systemd-socket-activate || echo systemd
+	# The agents that run behind ours in tests.
+	have gpg-agent && have gpgconf || echo gpg-agent gpgconf
+	have gnome-keyring-daemon || echo gnome-keyring
+	have dbus-run-session || echo dbus-daemon
 	have rsync || echo rsync
 	have ansible || echo ansible-core
 	have plink || echo putty-tools

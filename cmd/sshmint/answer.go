@@ -35,6 +35,7 @@ func (d *daemon) Status(ctx context.Context) *control.Status {
 	for _, p := range profiles {
 		s.Profiles = append(s.Profiles, p.status(ctx))
 	}
+	s.Upstreams = d.upstreamStatus(ctx)
 	for _, h := range d.agent.Hidden() {
 		s.Hidden = append(s.Hidden, control.Hidden{Profile: h.Profile, Why: h.Reason, Count: h.Count, Last: h.Last})
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sshmint/sshmint/agent"
 	"github.com/sshmint/sshmint/internal/config"
+	"github.com/sshmint/sshmint/internal/control"
 	"github.com/sshmint/sshmint/internal/prompt"
 	"github.com/sshmint/sshmint/signer"
 )
@@ -26,6 +27,7 @@ type daemon struct {
 	mu          sync.Mutex
 	files       []string
 	profiles    []*profile
+	upstream    []config.Upstream
 	configError error
 
 	own profileSockets
@@ -53,7 +55,7 @@ func (d *daemon) load() error {
 
 // apply puts a configuration in force as a whole, or returns why it cannot be.
 func (d *daemon) apply(conf *config.Config, profiles []*profile) error {
-	settings := agent.Settings{SSHSIG: conf.SSHSIG, HideUnknown: conf.Unknown == "hide"}
+	settings := agent.Settings{SSHSIG: conf.SSHSIG, HideUnknown: conf.Unknown == "hide", AddUpstream: conf.AddUpstream}
 	kept := map[*signer.Minter]bool{}
 	for _, p := range profiles {
 		served, err := p.served()
@@ -63,6 +65,14 @@ func (d *daemon) apply(conf *config.Config, profiles []*profile) error {
 		settings.Profiles = append(settings.Profiles, served)
 		kept[p.minter] = true
 	}
+	own := []string{d.socket, control.Path(d.socket)}
+	for _, p := range profiles {
+		own = append(own, p.Socket)
+	}
+	var err error
+	if settings.Upstream, err = upstreamPaths(conf.Upstream, own); err != nil {
+		return err
+	}
 	fresh, err := d.own.listen(profiles, d.socket)
 	if err != nil {
 		return err
@@ -70,7 +80,7 @@ func (d *daemon) apply(conf *config.Config, profiles []*profile) error {
 
 	d.mu.Lock()
 	old := d.profiles
-	d.files, d.profiles, d.configError = conf.Files, profiles, nil
+	d.files, d.profiles, d.upstream, d.configError = conf.Files, profiles, conf.Upstream, nil
 	d.mu.Unlock()
 
 	d.agent.Set(settings)

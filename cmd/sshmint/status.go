@@ -62,6 +62,7 @@ func printStatus(w io.Writer, s *control.Status) {
 	} else {
 		fmt.Fprintf(w, "prompts  by %s: %s\n", s.Prompt.Program, s.Prompt.Why)
 	}
+	printUpstreams(w, s)
 	if len(s.Profiles) == 0 {
 		fmt.Fprintln(w, "There is no profile; sshmint init adds one.")
 	}

@@ -27,6 +27,9 @@ type Config struct {
 	SSHSIG   []string // namespaces
 	Unknown  string   // offer or hide
 	Profiles []Profile
+
+	Upstream    []Upstream
+	AddUpstream bool // agent.add
 }
 
 // Profile is one identity, one CA and where to use it.
@@ -57,9 +60,11 @@ type CA struct {
 // text is the file as it is written.
 type text struct {
 	Agent struct {
-		Socket  string   `toml:"socket"`
-		SSHSIG  []string `toml:"sshsig"`
-		Unknown string   `toml:"unknown"`
+		Socket   string   `toml:"socket"`
+		SSHSIG   []string `toml:"sshsig"`
+		Upstream []string `toml:"upstream"`
+		Add      string   `toml:"add"`
+		Unknown  string   `toml:"unknown"`
 	} `toml:"agent"`
 	Profile map[string]textProfile `toml:"profile"`
 }
@@ -88,8 +93,6 @@ const notHere = "this version of sshmint does not support it, and will not pass 
 
 // known are keys that exist and that this version does not enforce.
 var known = map[string]string{
-	"agent.upstream":            notHere,
-	"agent.add":                 notHere,
 	"profile.*.drop_on_removal": notHere,
 	"profile.*.pin_ttl":         notHere,
 	"profile.*.ca.provisioner":  notHere,
@@ -162,7 +165,7 @@ func (c *Config) add(file string, data []byte) error {
 		c.SSHSIG = t.Agent.SSHSIG
 	}
 	var profiles []Profile
-	errs := t.checkAgent(file, data)
+	errs := append(t.checkAgent(file, data), c.upstreams(&t, file, data)...)
 	for name, p := range t.Profile {
 		profile, err := p.read(name, file, data)
 		errs = append(errs, err)

@@ -101,7 +101,7 @@ func TestWrong(t *testing.T) {
 		"typo":             {"identity =", "identiy =", "profile.corp.identiy: there is no such key"},
 		"no identity":      {`identity = "file:alice.pem"`, "", ":2: profile.corp.identity: it is missing"},
 		"not enforced":     {"identity =", "pin_ttl = '1h'\nidentity =", ":3: profile.corp.pin_ttl: this version of sshmint does not support it"},
-		"agent table":      {"[profile.corp]", "[agent]\nupstream = ['x']\n[profile.corp]", ":3: agent.upstream: this version"},
+		"agent table":      {"[profile.corp]", "[agent]\nadd = 'both'\n[profile.corp]", `:3: agent.add: "both" is neither`},
 		"forward":          {"identity =", "forward = 'yes'\nidentity =", `:3: profile.corp.forward: "yes" is neither "deny", "confirm" nor "allow"`},
 		"unknown":          {"[profile.corp]", "[agent]\nunknown = 'ask'\n[profile.corp]", `:3: agent.unknown: "ask" is neither "offer" nor "hide"`},
 		"host":             {"identity =", "hosts = ['db7', 'db8:22']\nidentity =", `:3: profile.corp.hosts: "db8:22" is no pattern for hosts`},

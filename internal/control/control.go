@@ -23,6 +23,8 @@ type Status struct {
 	Profiles []Profile `json:"profiles"`
 	Hidden   []Hidden  `json:"hidden,omitempty"`
 	Refusals []Refusal `json:"refusals,omitempty"`
+	// Upstreams are asked for each Status.
+	Upstreams []Upstream `json:"upstreams,omitempty"`
 	// ConfigError is why the configuration that was last read is not in force.
 	ConfigError string `json:"config_error,omitempty"`
 }
@@ -34,6 +36,16 @@ type Prompt struct {
 	Program string `json:"program,omitempty"`
 	Why     string `json:"why,omitempty"`
 	Error   string `json:"error,omitempty"`
+}
+
+// Upstream is another agent behind this one.
+type Upstream struct {
+	Name      string     `json:"name"` // as it is configured
+	Path      string     `json:"path,omitempty"`
+	Reachable bool       `json:"reachable"`
+	Keys      int        `json:"keys"`
+	LastError string     `json:"last_error,omitempty"`
+	FailedAt  *time.Time `json:"failed_at,omitempty"`
 }
 
 // Profile is one profile's identity and certificate.
