@@ -1,6 +1,8 @@
 package prompt
 
 import (
+	"bufio"
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,4 +108,31 @@ func TestEscape(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
+}
+
+// FuzzReply takes nothing for OK but a line that says so, with nothing before it
+// but status and comments.
+func FuzzReply(f *testing.F) {
+	for _, seed := range []string{"OK\n", "OK closing\n", "S x\n# y\nOK\n", "ERR 83886179 no\n", "ERR x\n", "OKAY\n", "OK", "\nOK\n", "D OK\n", "S\nERR 1\n"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		d := &dialog{out: bufio.NewReaderSize(bytes.NewReader(said), maxLine)}
+		if err := d.reply("CONFIRM"); err != nil {
+			if err.Error() == "" {
+				t.Error("an error without words")
+			}
+			return
+		}
+		for line := range strings.Lines(string(said)) {
+			switch {
+			case line == "OK\n", strings.HasPrefix(line, "OK ") && strings.HasSuffix(line, "\n"):
+				return
+			case strings.HasPrefix(line, "#"), line == "S\n", strings.HasPrefix(line, "S "):
+				continue
+			}
+			t.Fatalf("%q is taken for a yes", said)
+		}
+		t.Fatalf("%q is taken for a yes", said)
+	})
 }
