@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
 
 	"github.com/sshmint/sshmint/internal/testpki"
 	"github.com/sshmint/sshmint/internal/wire"
@@ -109,6 +110,26 @@ func TestExpressionsThatFail(t *testing.T) {
 }
 
 // A dynamic value comes past the type checker; it must not come past eval.
+// The estimate is made for texts of altname.MaxName bytes; a subject may have
+// more, and then the cost is what it really is.
+func TestCostAsItIs(t *testing.T) {
+	e, err := testExpressions(t).compile(`cert.uris.all(a, cert.uris.all(b, !cert.subject.contains("zz")))`, cel.BoolType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uris := slices.Repeat([]string{"u"}, wire.MaxNames)
+	for _, c := range []struct {
+		subject int
+		want    string // part of the error
+	}{{100, ""}, {30 << 10, "cost limit exceeded"}} {
+		f := newFacts(&Leaf{Subject: strings.Repeat("x", c.subject), URIs: uris}, new(verified))
+		ok, _, err := e.program.ContextEval(t.Context(), map[string]any(f)) // eval's limit of time may come first
+		if c.want == "" && (err != nil || ok != types.True) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%d bytes: %v, %v, want %q", c.subject, ok, err, c.want)
+		}
+	}
+}
+
 func TestDynamicTypes(t *testing.T) {
 	x := testExpressions(t)
 	for _, text := range []string{`[dyn(1)]`, `dyn("x")`, `dyn(["x"])`} {
