@@ -42,7 +42,8 @@ func checkPrincipal(s string) error {
 
 // systemAccounts are those of Debian, Red Hat, the BSDs, macOS and Windows, of
 // common daemons, and the first users of cloud images, who often may use sudo
-// without a password. No computed principal may name one.
+// without a password. No computed principal may name one. "admin" is not among
+// them, though Debian's images call that user so: it is what most call a role.
 var systemAccounts = strings.Fields(`
 	root toor administrator system
 	daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody nogroup
@@ -50,6 +51,7 @@ var systemAccounts = strings.Fields(`
 	sshd messagebus dbus polkitd chrony ntp tss rpc rpcuser systemd-* _*
 	postgres mysql mariadb mongodb redis postfix apache nginx http named bind git jenkins gitlab docker
 	ansible vagrant ubuntu debian centos fedora rocky almalinux opensuse ec2-user cloud-user core opc pi
+	azureuser alpine arch bitnami cirros freebsd kali
 `)
 
 // reserved are account names, some with a "*" at the end for any ending.

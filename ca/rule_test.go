@@ -130,6 +130,7 @@ func TestReserved(t *testing.T) {
 	for name, want := range map[string]bool{
 		"root": true, "Root": true, "roo": false, "root2": false, "systemd-resolve": true, "systemd": false,
 		"_x": true, "x_": false, "deploy-": true, "DEPLOY-x": true, "deploy": false, "ci": true, "CI": true, "cid": false,
+		"azureuser": true, "admin": false,
 	} {
 		if r.has(name) != want {
 			t.Errorf("%s: %v", name, !want)
