@@ -45,7 +45,7 @@ func TestQuick(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"sign, 1 client, p50", "sign, 64 clients", "list, 8 clients, p99", "sign, bound connection", "cold mint",
+		"sign, 1 client, p50", "sign, 64 clients", "list, 8 clients, p99", "sign, bound connection", "sign, added RSA", "list, 20 added keys", "cold mint",
 		"start to the first answer", "RSS after a mint", "CA, 8 clients", "`ssh host true`",
 	} {
 		if !strings.Contains(out.String(), "| "+want) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -57,15 +58,27 @@ type sample struct {
 	rate     float64 // answers a second
 }
 
+// slack is by how many bytes answers may differ: the numbers in an ECDSA
+// signature have no fixed length.
+const slack = 16
+
 // run is one turn: each client sends as soon as it has its answer.
 func (l *load) run(ctx context.Context, slice time.Duration) (sample, error) {
 	return clients(ctx, len(l.conns), slice, func(ctx context.Context, i int) func() error {
-		answer := make([]byte, l.answer)
+		answer := make([]byte, l.answer+slack)
 		return func() error {
 			if _, err := l.conns[i].Write(l.ask); err != nil {
 				return err
 			}
-			if _, err := io.ReadFull(l.conns[i], answer); err != nil {
+			n, err := io.ReadAtLeast(l.conns[i], answer, 5)
+			if err != nil {
+				return err
+			}
+			whole := 4 + uint64(binary.BigEndian.Uint32(answer))
+			if whole < uint64(n) || whole > uint64(len(answer)) {
+				return fmt.Errorf("an answer of %d bytes, the first one had %d", whole, l.answer)
+			}
+			if _, err := io.ReadFull(l.conns[i], answer[n:whole]); err != nil {
 				return err
 			}
 			if answer[4] != l.kind {

@@ -82,6 +82,7 @@ type part struct {
 
 var parts = []part{
 	{"socket", measureSocket},
+	{"added", measureAdded},
 	{"mint", measureMint},
 	{"start", measureStart},
 	{"memory", measureMemory},

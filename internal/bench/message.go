@@ -157,16 +157,24 @@ func listed(conn net.Conn) (*ssh.Certificate, error) {
 
 // verify checks what the agent answered to the login.
 func (l *login) verify(body []byte) error {
+	signature, err := signatureIn(body)
+	if err != nil {
+		return err
+	}
+	return l.cert.Key.Verify(l.data, signature)
+}
+
+func signatureIn(body []byte) (*ssh.Signature, error) {
 	if len(body) == 0 || body[0] != msgSignResponse {
-		return errors.New("the agent refused to sign")
+		return nil, errors.New("the agent refused to sign")
 	}
 	var answer struct{ Signature []byte }
 	if err := ssh.Unmarshal(body[1:], &answer); err != nil {
-		return fmt.Errorf("reading a signature: %w", err)
+		return nil, fmt.Errorf("reading a signature: %w", err)
 	}
 	var signature ssh.Signature
 	if err := ssh.Unmarshal(answer.Signature, &signature); err != nil {
-		return fmt.Errorf("reading a signature: %w", err)
+		return nil, fmt.Errorf("reading a signature: %w", err)
 	}
-	return l.cert.Key.Verify(l.data, &signature)
+	return &signature, nil
 }

@@ -161,8 +161,13 @@ func (l *lab) certifiedKey(ctx context.Context) (agent.AddedKey, error) {
 
 // sshAgent starts OpenSSH's agent with keys, and gives its socket.
 func (l *lab) sshAgent(ctx context.Context, name string, keys ...agent.AddedKey) (string, error) {
+	return l.keeper(ctx, name, []string{"ssh-agent"}, keys)
+}
+
+// keeper is sshAgent for a command that stands in for it.
+func (l *lab) keeper(ctx context.Context, name string, command []string, keys []agent.AddedKey) (string, error) {
 	socket := l.path(name + ".sock")
-	p, err := l.start(ctx, name, "ssh-agent", "-D", "-a", socket)
+	p, err := l.start(ctx, name, command[0], append(command[1:], "-D", "-a", socket)...)
 	if err != nil {
 		return "", err
 	}
@@ -178,7 +183,7 @@ func (l *lab) sshAgent(ctx context.Context, name string, keys ...agent.AddedKey)
 	for _, key := range keys {
 		// ssh-add of OpenSSH 9 cannot add a certificate alone.
 		if err := client.Add(key); err != nil {
-			return "", fmt.Errorf("adding a key to ssh-agent: %w", err)
+			return "", fmt.Errorf("adding a key to %s: %w", name, err)
 		}
 	}
 	return socket, nil
