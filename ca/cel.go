@@ -173,11 +173,14 @@ func (x *expressions) checkTables(checked *cel.Ast) error {
 // promised it to be.
 func eval[T any](ctx context.Context, e expression, f facts) (T, error) {
 	var zero T
+	if err := ctx.Err(); err != nil {
+		return zero, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	result, _, err := e.program.ContextEval(ctx, map[string]any(f))
-	if err == nil {
-		err = ctx.Err()
+	if err != nil && ctx.Err() != nil {
+		return zero, ctx.Err() // which CEL calls an interrupted operation
 	}
 	if err != nil {
 		return zero, err

@@ -21,6 +21,9 @@ func (r *rule) decide(ctx context.Context, leaf *Leaf, v *verified, f facts, no 
 	}
 	person, err := r.whom(ctx, f)
 	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return nil, r.failed("person", err)
+		}
 		return nil, &Refusal{Code: wire.RefusedByRule, Detail: fmt.Sprintf("rule %q cannot tell whose certificate this is", r.name), Err: err}
 	}
 	return &Grant{
@@ -95,13 +98,19 @@ func (r *rule) whom(ctx context.Context, f facts) (string, error) {
 }
 
 // failed refuses where an expression has an error. What it is could help
-// somebody who probes, and goes to the log alone.
+// somebody who probes, and goes to the log alone. Time that ran out may be that of
+// a busy machine and not of the rule, so that another try, or another CA, may do.
 func (r *rule) failed(key string, err error) *Refusal {
-	return &Refusal{
+	refusal := &Refusal{
 		Code:   wire.RefusedByRule,
 		Detail: fmt.Sprintf("rule %q could not be evaluated for your certificate; the CA's log says why", r.name),
 		Err:    fmt.Errorf("%s: %w", key, err),
 	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		refusal.Code = wire.Unavailable
+		refusal.Detail = fmt.Sprintf("the CA had no time to evaluate rule %q for your certificate; try again", r.name)
+	}
+	return refusal
 }
 
 func quoted(s string) string {

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -232,6 +233,30 @@ func BenchmarkDecide(b *testing.B) {
 	for b.Loop() {
 		if _, err := p.Decide(b.Context(), chain, now); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestNoTimeIsNoVerdict: where the time ran out nobody is let in, but nobody is
+// told that a rule is against them either.
+func TestNoTimeIsNoVerdict(t *testing.T) {
+	corp := testpki.NewRoot(t, "Corp Root")
+	head := "hosts = ['ca']\n[[trust]]\nname = 'corp'\nroots = 'roots.pem'\n[[rule]]\nname = 'staff'\ntrust = 'corp'\n"
+	for key, rule := range map[string]string{
+		"match":      "match = 'size(cert.upns) == 1'\ngrant = ['alice']\n",
+		"principals": "principals = 'cert.upns'\npattern = '.*'\n",
+		"person":     "person = 'one(cert.upns)'\ngrant = ['alice']\n",
+	} {
+		p := mustLoad(t, head+rule, map[string]string{"roots.pem": string(testpki.PEM(corp.Cert))})
+		chain := corp.Leaf(t, "Alice", testpki.UPN("alice@corp.example.com")).Chain
+		if _, err := p.Decide(t.Context(), chain, time.Now()); err != nil {
+			t.Errorf("%s, with time: %v", key, err)
+		}
+		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+		_, err := p.Decide(ctx, chain, time.Now())
+		cancel()
+		if r := refusal(t, err); r.Code != wire.Unavailable || !strings.Contains(r.Detail, "no time to evaluate rule \"staff\"") {
+			t.Errorf("%s, without time: %s %s", key, r.Code, r.Detail)
 		}
 	}
 }
