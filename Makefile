@@ -15,6 +15,8 @@ RACE     ?= -race
 # A tag names a release; without one the build information speaks for itself.
 VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null)
 LDFLAGS  := $(if $(VERSION),-X main.version=$(VERSION))
+# Without the part of the command line library that writes manuals: 0.7 MB of the agent's memory.
+TAGS     := urfave_cli_no_docs
 # Go stops at a clone that git does not trust (another owner), so ask git first.
 BUILDVCS := $(shell git rev-parse --verify --quiet HEAD >/dev/null 2>&1 && echo true || echo false)
 
@@ -34,7 +36,7 @@ deps: ## install the programs that building, tests and the demo need
 
 .PHONY: build
 build: ## static binaries for this machine, in bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(BUILDVCS) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -buildvcs=$(BUILDVCS) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: cross
 cross: ## compile programs and tests for every system, without cgo
