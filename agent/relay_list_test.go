@@ -100,13 +100,12 @@ func TestUpstreamThatFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			bad := startFake(t, nil)
-			bad.answer = func([]byte) []byte {
+			bad := startFake(t, func([]byte) []byte {
 				if tt.hangs && tt.answer == nil {
 					<-t.Context().Done()
 				}
 				return tt.answer
-			}
+			})
 			good := startFake(t, lists(strange("x"), "strange"))
 			a, _ := behind(t, bad.path, good.path)
 			began := time.Now()
