@@ -23,6 +23,7 @@ missing() {
 	# OpenSSH's own tests of ssh-agent; one of them needs gdb.
 	[ "$(uname)" = Darwin ] || [ -e /usr/lib/openssh/regress/test-exec.sh ] || echo openssh-tests
 	[ "$(uname)" = Darwin ] || have gdb || echo gdb
+	[ "$(uname)" != Linux ] || have pinentry-curses || echo pinentry-curses
 	have git || echo git
 	have make || echo make
 	have gcc || echo gcc

@@ -80,7 +80,7 @@ func lookPath(program string) (string, error) {
 }
 
 // condition: [root] for what needs root, [openssh10] for a newer ssh beside the
-// system's.
+// system's, [git].
 func condition(cond string) (bool, error) {
 	switch cond {
 	case "root":
@@ -91,6 +91,12 @@ func condition(cond string) (bool, error) {
 			return false, fmt.Errorf("there is no OpenSSH 10 (make deps), and SSHMINT_REQUIRE_ALL=1")
 		}
 		return dir != "", nil
+	case "git":
+		_, err := lookPath(cond)
+		if err != nil && os.Getenv("SSHMINT_REQUIRE_ALL") == "1" {
+			return false, fmt.Errorf("there is no git, and SSHMINT_REQUIRE_ALL=1")
+		}
+		return err == nil, nil
 	}
 	return false, fmt.Errorf("there is no condition %q", cond)
 }
