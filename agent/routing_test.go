@@ -423,3 +423,103 @@ func TestExplain(t *testing.T) {
 		t.Errorf("a list has %q", got)
 	}
 }
+
+// TestKnownHostsGrow: a connection that is open goes by what known_hosts says at
+// each list, and by the names that a reload adds.
+func TestKnownHostsGrow(t *testing.T) {
+	host := newKey(t, "ed25519")
+	a := knowing(t)
+	src := &source{current: newAuthority(t).certify(t, newKey(t, "ed25519"), time.Hour, "alice")}
+	set := func(hosts ...string) {
+		a.Set(Settings{HideUnknown: true, Profiles: []Profile{{Name: "corp", Source: src, Hosts: hostsOf(t, hosts...)}}})
+		a.KeysOf(context.Background(), "corp")
+	}
+	set("db7")
+	s := on(t, a, bindMessage(t, host, sessionOne, false))
+	if got := listed(t, s); len(got) != 0 {
+		t.Fatalf("without a name: %q", got)
+	}
+	if err := os.WriteFile(a.KnownHosts[0], []byte(knownLine("db7", host.PublicKey())), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := listed(t, s); len(got) != 1 {
+		t.Error("what ssh wrote meanwhile is not seen")
+	}
+	// A hashed name that only the new hosts write out.
+	if err := os.WriteFile(a.KnownHosts[0], []byte(hashHosts(t, knownLine("db7", host.PublicKey()))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set("*7")
+	at := newAttempt(a, src.current)
+	at.s = s
+	if len(listed(t, s)) != 0 || at.granted(t) {
+		t.Error("a hashed name is known to a pattern")
+	}
+	set("db7")
+	if !at.granted(t) {
+		t.Errorf("after the reload: %s", lastReason(a))
+	}
+}
+
+// TestForwardedHasNoServer: what the agent was forwarded to is not where the
+// login goes, and what the local ssh was told is not either.
+func TestForwardedHasNoServer(t *testing.T) {
+	jump := newKey(t, "ed25519")
+	a := knowing(t, knownLine("jump", jump.PublicKey()))
+	a.Set(Settings{HideUnknown: true, Profiles: []Profile{{
+		Name: "corp", Hosts: hostsOf(t, "jump"), Forward: ForwardAllow,
+		Source: &source{current: newAuthority(t).certify(t, newKey(t, "ed25519"), time.Hour, "alice")},
+	}}})
+	if got := listed(t, on(t, a, bindMessage(t, jump, sessionOne, false))); len(got) != 1 {
+		t.Errorf("on the way to it: %q", got)
+	}
+	if got := listed(t, on(t, a, bindMessage(t, jump, sessionOne, true))); len(got) != 0 {
+		t.Errorf("forwarded to it: %q", got)
+	}
+	if !slices.ContainsFunc(a.Hidden(), func(h Hidden) bool { return h.Reason == errUnbound.Error() }) {
+		t.Errorf("hidden for another reason: %+v", a.Hidden())
+	}
+}
+
+// TestOwnSocketHasNoOthers: neither other agents' keys, nor those of ssh-add.
+func TestOwnSocketHasNoOthers(t *testing.T) {
+	_, upstream := holding(t, "other")
+	a, src := new(Agent), &source{current: newAuthority(t).certify(t, newKey(t, "ed25519"), time.Hour, "alice")}
+	a.Set(Settings{Profiles: []Profile{{Name: "corp", Source: src}}, Upstream: []string{upstream}})
+	for profile, want := range map[string][]string{"": {"corp", "other"}, "corp": {"corp"}} {
+		s := a.session(peer{}, profile)
+		if got := listed(t, s); !slices.Equal(got, want) {
+			t.Errorf("socket of %q: %q, want %q", profile, got, want)
+		}
+		s.close()
+	}
+}
+
+// TestSSHSIGWhereLoginsAreHidden: for an unbound client the namespaces alone
+// decide, since an SSHSIG goes to no server.
+func TestSSHSIGWhereLoginsAreHidden(t *testing.T) {
+	host := newKey(t, "ed25519")
+	a := knowing(t, knownLine("db8", host.PublicKey()))
+	signer := newAuthority(t).certify(t, newKey(t, "ed25519"), time.Hour, "alice")
+	a.Set(Settings{HideUnknown: true, SSHSIG: []string{"git"}, Profiles: []Profile{{Name: "corp", Hosts: hostsOf(t, "db7"), Source: &source{current: signer}}}})
+	a.KeysOf(context.Background(), "corp")
+	git := sshsigData("git", "", "sha512", 64)
+	at := newAttempt(a, signer)
+	if at.granted(t) {
+		t.Error("unbound, a login is signed")
+	}
+	at.data = git
+	if !at.granted(t) {
+		t.Errorf("unbound, an SSHSIG is refused: %s", lastReason(a))
+	}
+	at.data = sshsigData("file", "", "sha512", 64)
+	if at.granted(t) {
+		t.Error("unbound, an SSHSIG in another namespace is signed")
+	}
+	at = newAttempt(a, signer)
+	at.data = git
+	at.bind(t, host, sessionOne, false)
+	if at.granted(t) {
+		t.Error("bound to another host, an SSHSIG is signed")
+	}
+}

@@ -77,9 +77,6 @@ func (s *session) dispatch(ctx context.Context, kind byte, body []byte) error {
 	case msgLock:
 		return s.lock(ctx, body)
 	case msgAddIdentity, msgAddConstrained:
-		if err := s.alone(); err != nil {
-			return err
-		}
 		if s.keptUpstream(body) {
 			return s.addUpstream(ctx, kind, body)
 		}
