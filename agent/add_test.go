@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"math/big"
 	"slices"
 	"strings"
@@ -53,6 +52,7 @@ func TestAddRefused(t *testing.T) {
 	ca := newAuthority(t)
 	rsaKey, ecdsaKey, edKey := newPrivate(t, "rsa"), newPrivate(t, "ecdsa256"), newPrivate(t, "ed25519")
 	otherRSA, otherECDSA, otherEd := newPrivate(t, "rsa"), newPrivate(t, "ecdsa256"), newPrivate(t, "ed25519")
+	private, otherPublic := newAddition(t, edKey, nil).fields[1], newAddition(t, otherEd, nil).fields[0]
 	certOf := func(signer ssh.Signer) *ssh.Certificate {
 		cert, ok := ca.certify(t, signer, time.Hour, "alice").PublicKey().(*ssh.Certificate)
 		if !ok {
@@ -100,9 +100,9 @@ func TestAddRefused(t *testing.T) {
 		{"security key", plain, nil, keyType(ssh.KeyAlgoSKED25519), "agent.upstream"},
 		{"security key with certificate", plain, nil, keyType(ssh.CertAlgoSKECDSA256v01), "agent.upstream"},
 		{"cut short", plain, nil, func(a *addition) { a.fields = nil }, "ends early"},
-		{"Ed25519 of another public key", plain, nil, field(0, otherEd.Public().(ed25519.PublicKey)), "do not belong together"},
-		{"Ed25519 short", plain, nil, field(1, edKey.(ed25519.PrivateKey)[:32]), "Ed25519 key of 32 bytes"},
-		{"Ed25519 that contradicts itself", plain, nil, field(1, append(slices.Clone(edKey.(ed25519.PrivateKey)[:32]), otherEd.Public().(ed25519.PublicKey)...)), "do not belong together"},
+		{"Ed25519 of another public key", plain, nil, field(0, otherPublic), "do not belong together"},
+		{"Ed25519 short", plain, nil, field(1, private[:32]), "Ed25519 key of 32 bytes"},
+		{"Ed25519 that contradicts itself", plain, nil, field(1, slices.Concat(private[:32], otherPublic)), "do not belong together"},
 		{"RSA too small", asRSA, nil, func(a *addition) { a.fields[0] = a.fields[0][:120] }, "RSA key of"},
 		{"RSA too large", asRSA, nil, field(0, append([]byte{1}, make([]byte, maxRSABits/8)...)), "RSA key of 16385 bits"},
 		{"RSA number without end", asRSA, nil, field(2, append([]byte{0, 1}, make([]byte, maxRSABits/8)...)), "too large"},
@@ -131,10 +131,9 @@ func TestAddRefused(t *testing.T) {
 		// The comment.
 		{"comment with a NUL", plain, nil, func(a *addition) { a.comment = "a\x00b" }, "NUL"},
 		{"no comment", plain, func(a *addition) { a.comment = "" }, func(a *addition) {
-			a.fields = append(a.fields[:1], edKey.(ed25519.PrivateKey))
+			a.fields[1] = appendString(nil, "")
 			a.comment = ""
-			a.tail = []byte{1}
-		}, "ends early"},
+		}, "Ed25519 key of 4 bytes"},
 		// Constraints.
 		{"unknown constraint", plain, constraints(minute), constraints(minute, []byte{3}), "constraint 3 is not known"},
 		{"unknown extension", plain, constraints(minute), constraints(minute, extension("none@example.com")), "none@example.com"},

@@ -3,13 +3,14 @@ package agent
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // TestAddedOrder keeps the order in which keys came, through additions anew and
@@ -118,6 +119,63 @@ func TestAddedForwarded(t *testing.T) {
 	}
 	if answer := ask(s, msgRemoveAll); answer[0] != msgFailure {
 		t.Error("there was nothing that it could remove, and it was told otherwise")
+	}
+}
+
+// TestAddedProfileSocket has a profile's own socket know nothing of added keys.
+func TestAddedProfileSocket(t *testing.T) {
+	a, minted := warm(t)
+	key, addition := add(t, a, "ed25519")
+	blob := key.PublicKey().Marshal()
+	own, other := a.session(peer{}, "corp"), a.session(peer{}, "")
+	if got := listedBlobs(t, own); !slices.Equal(got, []string{string(minted.PublicKey().Marshal())}) {
+		t.Errorf("%d keys are listed, want the profile's", len(got))
+	}
+	if signRequest(t, own, blob, []byte("data"), 0) != nil || signRequest(t, other, blob, []byte("data"), 0) == nil {
+		t.Errorf("an added key signs there, or not elsewhere: %s", lastReason(a))
+	}
+	if answer := ask(own, addition.message()...); answer[0] != msgFailure || !strings.Contains(lastReason(a), "of profile corp alone") {
+		t.Errorf("adding a key was answered with %d: %s", answer[0], lastReason(a))
+	}
+	for name, message := range map[string][]byte{"remove": appendString([]byte{msgRemoveIdentity}, blob), "remove all": {msgRemoveAll}} {
+		ask(own, message...)
+		if a.added.find(blob) == nil {
+			t.Fatalf("%s removed an added key", name)
+		}
+	}
+}
+
+// TestAddedHidesUpstream has a key that is restricted here stay hidden although
+// an agent behind this one lists it as well.
+func TestAddedHidesUpstream(t *testing.T) {
+	host, other := newKey(t, "ed25519"), newKey(t, "ed25519")
+	key := newPrivate(t, "ed25519")
+	restricted := newAddition(t, key, nil)
+	restricted.kind, restricted.constraints = msgAddConstrained, constrainedTo(destinationOf(localHop, hopOf("", "db7", plainHost(host))))
+	blob := restricted.public.Marshal()
+	f := startFake(t, lists(string(blob), "the same key", strange("x"), "strange"))
+	a, _ := behind(t, f.path)
+	s := open(t, a)
+	if got := listedBlobs(t, s); !slices.Contains(got, string(blob)) {
+		t.Fatal("the upstream's key is not listed")
+	}
+	if answer := ask(s, restricted.message()...); answer[0] != msgSuccess {
+		t.Fatal(lastReason(a))
+	}
+	for _, tt := range []struct {
+		host ssh.Signer
+		want bool
+	}{{host, true}, {other, false}} {
+		s := open(t, a)
+		ask(s, bindMessage(t, tt.host, sessionOne, false)...)
+		got := listedBlobs(t, s)
+		if slices.Contains(got, string(blob)) != tt.want || !slices.Contains(got, strange("x")) {
+			t.Errorf("listed %q", got)
+		}
+		f.kinds()
+		if signRequest(t, s, blob, []byte("data"), 0) != nil || slices.Contains(f.kinds(), byte(msgSignRequest)) {
+			t.Error("the upstream was asked to sign")
+		}
 	}
 }
 
@@ -320,8 +378,7 @@ func TestWipe(t *testing.T) {
 			}
 		})
 	}
-	key := newPrivate(t, "ed25519")
-	addition := newAddition(t, key, nil)
+	addition := newAddition(t, newPrivate(t, "ed25519"), nil)
 	added, err := readAddedKey(addition.message()[1:], time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -335,9 +392,6 @@ func TestWipe(t *testing.T) {
 	after, err := added.private.signer.Sign(nil, data)
 	if err == nil && bytes.Equal(before.Blob, after.Blob) {
 		t.Error("the key signs as before")
-	}
-	if bytes.Equal(key.(ed25519.PrivateKey), make([]byte, ed25519.PrivateKeySize)) {
-		t.Error("the test's own key was wiped")
 	}
 }
 

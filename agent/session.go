@@ -102,7 +102,7 @@ func (s *session) hidden(p *profile) error {
 // find returns the minted key that a certificate or plain key names, if this
 // connection may use it; of a plain key the one whose certificate came last.
 func (s *session) find(blob []byte) (*minted, error) {
-	err := errors.New("the key is not one that this agent minted")
+	err := errors.New("the agent has no such key")
 	for _, m := range s.agent.set().byBlob[string(blob)] {
 		switch why := s.hidden(m.profile); {
 		case why != nil:

@@ -85,12 +85,12 @@ func TestSignPolicy(t *testing.T) {
 		reason string
 	}{
 		// What is asked for.
-		{"key of a stranger", asEd25519, func(at *attempt) { at.blob = stranger.PublicKey().Marshal() }, "not one that this agent minted"},
-		{"certificate of a stranger", asEd25519, func(at *attempt) { at.blob = strangerCert }, "not one that this agent minted"},
-		{"certificate that was never listed", asEd25519, func(at *attempt) { at.blob = unlisted }, "not one that this agent minted"},
-		{"the CA's key", asEd25519, func(at *attempt) { at.blob = ca.signer.PublicKey().Marshal() }, "not one that this agent minted"},
-		{"empty key", asEd25519, func(at *attempt) { at.blob = nil }, "not one that this agent minted"},
-		{"key with a byte more", asEd25519, func(at *attempt) { at.blob = append(at.blob, 0) }, "not one that this agent minted"},
+		{"key of a stranger", asEd25519, func(at *attempt) { at.blob = stranger.PublicKey().Marshal() }, "has no such key"},
+		{"certificate of a stranger", asEd25519, func(at *attempt) { at.blob = strangerCert }, "has no such key"},
+		{"certificate that was never listed", asEd25519, func(at *attempt) { at.blob = unlisted }, "has no such key"},
+		{"the CA's key", asEd25519, func(at *attempt) { at.blob = ca.signer.PublicKey().Marshal() }, "has no such key"},
+		{"empty key", asEd25519, func(at *attempt) { at.blob = nil }, "has no such key"},
+		{"key with a byte more", asEd25519, func(at *attempt) { at.blob = append(at.blob, 0) }, "has no such key"},
 		{"bytes after the request", asEd25519, func(at *attempt) { at.tail = []byte{0} }, "bytes follow the message"},
 		{"another key of ours", asEd25519, func(at *attempt) { at.blob = ecdsaKey.PublicKey().Marshal() }, "is for another key"},
 
@@ -115,12 +115,12 @@ func TestSignPolicy(t *testing.T) {
 		{"a host key after a plain login", asEd25519, func(at *attempt) { at.login.tail = appendString(nil, host.PublicKey().Marshal()) }, "bytes follow it"},
 		{"hostbound without a host key", both(asEd25519, onHost(host)), func(at *attempt) { at.login.hostKey = nil }, "host key is empty"},
 		{"login cut short", asEd25519, func(at *attempt) { at.data = at.login.marshal(); at.data = at.data[:len(at.data)-1] }, "it ends early"},
-		{"login with another's certificate", asEd25519, func(at *attempt) { at.login.key = strangerCert }, "not one that this agent minted"},
-		{"login with an unlisted certificate", asEd25519, func(at *attempt) { at.login.key = unlisted }, "not one that this agent minted"},
+		{"login with another's certificate", asEd25519, func(at *attempt) { at.login.key = strangerCert }, "has no such key"},
+		{"login with an unlisted certificate", asEd25519, func(at *attempt) { at.login.key = unlisted }, "has no such key"},
 		{"login with another key of ours", asEd25519, func(at *attempt) {
 			at.login.key, at.login.algorithm = ecdsaKey.PublicKey().Marshal(), ecdsaKey.PublicKey().Type()
 		}, "is for another key"},
-		{"plain key, login with another's certificate", both(asEd25519, plainKey), func(at *attempt) { at.login.key = strangerCert }, "not one that this agent minted"},
+		{"plain key, login with another's certificate", both(asEd25519, plainKey), func(at *attempt) { at.login.key = strangerCert }, "has no such key"},
 
 		// The algorithm.
 		{"empty algorithm", asEd25519, algorithm(""), "does not fit"},

@@ -85,7 +85,7 @@ func TestSSHSIGPolicy(t *testing.T) {
 		{"bound, then forwarded", bound, func(at *attempt) {
 			ask(at.s, bindMessage(t, host, sessionTwo, true)...)
 		}, "session-bind failed"},
-		{"key of a stranger", asEd25519, func(at *attempt) { at.blob = host.PublicKey().Marshal() }, "not one that this agent minted"},
+		{"key of a stranger", asEd25519, func(at *attempt) { at.blob = host.PublicKey().Marshal() }, "has no such key"},
 		{"agent locked", asEd25519, func(at *attempt) { at.s.agent = lockedAgent(t, settings) }, "locked"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -74,9 +74,10 @@ func (l *load) run(ctx context.Context, slice time.Duration) (sample, error) {
 			if err != nil {
 				return err
 			}
-			whole := 4 + uint64(binary.BigEndian.Uint32(answer))
-			if whole < uint64(n) || whole > uint64(len(answer)) {
-				return fmt.Errorf("an answer of %d bytes, the first one had %d", whole, l.answer)
+			size := binary.BigEndian.Uint32(answer)
+			whole := 4 + int(min(size, 1<<20))
+			if whole < n || whole > len(answer) {
+				return fmt.Errorf("an answer of %d bytes, the first one had %d", size, l.answer-4)
 			}
 			if _, err := io.ReadFull(l.conns[i], answer[n:whole]); err != nil {
 				return err

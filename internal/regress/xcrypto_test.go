@@ -17,6 +17,7 @@ var xcrypto = []string{"TestAgent", "TestCert", "TestAuth", "TestLockOpenSSHAgen
 // TestXCrypto runs x/crypto's own tests with our agent as the first ssh-agent in
 // PATH.
 func TestXCrypto(t *testing.T) {
+	t.Parallel()
 	dir := stage(t, build(t))
 	bin := filepath.Join(dir, "bin")
 	// A witness tells that it was us who were asked.
