@@ -89,6 +89,11 @@ func (d *daemon) apply(conf *config.Config, profiles []*profile) error {
 			p.end()
 		}
 	}
+	for _, p := range profiles { // first those that go: two may change places
+		if path, _ := p.export.status(); path != p.Export {
+			p.export.set("")
+		}
+	}
 	for _, p := range profiles {
 		p.export.set(p.Export)
 	}

@@ -34,27 +34,40 @@ func (o *profileSockets) listen(profiles []*profile, agentSocket string) (fresh 
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	fresh = make(map[string]net.Listener)
+	var moved []*profile // to a socket that is another profile's now
 	for _, p := range profiles {
-		if p.Socket == "" {
-			continue
+		old := o.open[p.Socket]
+		switch {
+		case p.Socket == "":
+		case p.Socket == agentSocket:
+			err = fmt.Errorf("profile %s: its socket %s is the agent's own", p.Name, p.Socket)
+		case old == nil:
+			err = open(p, fresh)
+		case old.profile != p.Name:
+			moved = append(moved, p)
 		}
-		if p.Socket == agentSocket {
-			return nil, errors.Join(fmt.Errorf("profile %s: its socket %s is the agent's own", p.Name, p.Socket), drop(fresh))
-		}
-		if old := o.open[p.Socket]; old != nil {
-			if old.profile == p.Name {
-				continue
-			}
-			old.close() // another profile's now
-			delete(o.open, p.Socket)
-		}
-		l, err := agent.Listen(p.Socket)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("profile %s: %w", p.Name, err), drop(fresh))
+			return nil, errors.Join(err, drop(fresh))
 		}
-		fresh[p.Socket] = l
+	}
+	// Last, when nothing else can stand in the way of the configuration.
+	for _, p := range moved {
+		o.open[p.Socket].close()
+		delete(o.open, p.Socket)
+		if err := open(p, fresh); err != nil {
+			return nil, errors.Join(err, drop(fresh))
+		}
 	}
 	return fresh, nil
+}
+
+func open(p *profile, fresh map[string]net.Listener) error {
+	l, err := agent.Listen(p.Socket)
+	if err != nil {
+		return fmt.Errorf("profile %s: %w", p.Name, err)
+	}
+	fresh[p.Socket] = l
+	return nil
 }
 
 func drop(fresh map[string]net.Listener) error {
