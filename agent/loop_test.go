@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -181,7 +182,7 @@ func TestAskers(t *testing.T) {
 		{1, loopTime - 1, false, nil},
 		{1, loopTime, false, errManyLists}, // they are still there
 	} {
-		if ok, why := a.begin(tt.pid, now.Add(tt.when)); ok != tt.ok || why != tt.why {
+		if ok, why := a.begin(tt.pid, now.Add(tt.when)); ok != tt.ok || !errors.Is(why, tt.why) {
 			t.Errorf("process %d after %s: %t, %v", tt.pid, tt.when, ok, why)
 		}
 	}

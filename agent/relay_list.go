@@ -66,7 +66,7 @@ func readable(blob []byte) bool {
 		_, err := ssh.ParsePublicKey(blob)
 		return err == nil
 	case ssh.CertAlgoRSAv01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01, ssh.CertAlgoED25519v01,
-		ssh.CertAlgoSKECDSA256v01, ssh.CertAlgoSKED25519v01, ssh.InsecureCertAlgoDSAv01:
+		ssh.CertAlgoSKECDSA256v01, ssh.CertAlgoSKED25519v01, "ssh-dss-cert-v01@openssh.com":
 		key, err := ssh.ParsePublicKey(blob)
 		cert, ok := key.(*ssh.Certificate)
 		return err == nil && ok && verifyCertificate(cert, blob) == nil

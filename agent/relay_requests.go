@@ -15,6 +15,8 @@ import (
 // relaySign has an upstream sign. It decides whether the connection may use the
 // key, whose binds it knows.
 func (s *session) relaySign(ctx context.Context, r *relay, body []byte) error {
+	ctx, stop := s.untilHangUp(ctx) // a dialog of the upstream goes with its client
+	defer stop()
 	answer, err := s.request(ctx, r, personTime, msgSignRequest, body, s.out)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -148,6 +149,47 @@ func TestUpstreamConnectionEnds(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("the upstream's connection stays open")
+	}
+}
+
+// TestUpstreamConnectionEndsWhileItAsks: who is at the keyboard gave up, and no
+// dialog for a PIN or a touch has to stay.
+func TestUpstreamConnectionEndsWhileItAsks(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a pipe does not tell that its client is gone")
+	}
+	asked := make(chan struct{})
+	f := startFake(t, func(message []byte) []byte {
+		if message[0] == msgSignRequest {
+			close(asked)
+			<-t.Context().Done()
+		}
+		return lists(strange("x"), "strange")(message)
+	})
+	ended := make(chan error, 1)
+	a, _ := behind(t)
+	u := newUpstream(f.path)
+	dialed := u.connect
+	u.connect = func(ctx context.Context) (net.Conn, error) {
+		conn, err := dialed(ctx)
+		return closing{conn, ended}, err
+	}
+	a.upstreams.Store(&[]*upstream{u})
+	conn := dial(t, serve(t, a))
+	if _, err := conn.Write(frame(relayRequest(strange("x"), "data", 0)...)); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the upstream is still asked")
 	}
 }
 
