@@ -167,7 +167,7 @@ func TestCancelledRequest(t *testing.T) {
 	}
 	cancel()
 	_, err := p.Decide(ctx, chain, time.Now())
-	if r := refusal(t, err); r.Code != wire.RefusedByRule || !errors.Is(err, context.Canceled) {
+	if r := refusal(t, err); r.Code != wire.Unavailable || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %+v", r)
 	}
 }
