@@ -302,3 +302,27 @@ func TestWarnsOfTheEndOfItsCertificate(t *testing.T) {
 		}
 	}
 }
+
+// Nobody gets a new allowance by a reload, unless the allowance is another.
+func TestReloadKeepsAllowances(t *testing.T) {
+	c := newTestCA(t, "rate_per_address = 2\nrate_per_identity = 3\n")
+	s, _ := c.serve(t)
+	for _, row := range []struct {
+		config                string
+		addresses, identities bool // kept
+	}{
+		{"rate_per_address = 2\nrate_per_identity = 3\n", true, true},
+		{"rate_per_address = 4\nrate_per_identity = 3\n", false, true},
+		{"rate_per_address = 4\nrate_per_identity = 5\n", true, false},
+	} {
+		before := s.current.Load()
+		c.configure(t, row.config)
+		if err := s.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		after := s.current.Load()
+		if (before.addresses == after.addresses) != row.addresses || (before.identities == after.identities) != row.identities {
+			t.Errorf("%q: another limiter", row.config)
+		}
+	}
+}
