@@ -46,8 +46,8 @@ func TestRelayedSignatureIsRefused(t *testing.T) {
 		reason     string // "": granted
 	}{
 		{"granted", strange("x"), frame(appendString([]byte{msgSignResponse}, "signature")...), ""},
-		{"key that it does not list", strange("y"), nil, "not one that"},
-		{"no key", "", nil, "not one that"},
+		{"key that it does not list", strange("y"), nil, "has no such key"},
+		{"no key", "", nil, "has no such key"},
 		{"refused", strange("x"), frame(msgFailure), "refused"},
 		{"a list", strange("x"), listing(), "answered with message 12"},
 		{"success", strange("x"), frame(msgSuccess), "answered with message 6"},
