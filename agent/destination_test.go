@@ -62,8 +62,12 @@ func TestCommandLine(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}()
-	// Start returns when the new program runs.
+	// Start returns when the new program is about to run, and Linux gives it
+	// its arguments a moment later.
 	got, err := commandLine(cmd.Process.Pid)
+	for deadline := time.Now().Add(10 * time.Second); err == nil && slices.Equal(got, []string{""}) && time.Now().Before(deadline); {
+		got, err = commandLine(cmd.Process.Pid)
+	}
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)
 	}
