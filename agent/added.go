@@ -54,7 +54,7 @@ func (k *addedKey) release() {
 }
 
 func (k *addedKey) sign(data []byte, algorithm string) (*ssh.Signature, error) {
-	if !k.hold() {
+	if k.life.over(time.Now()) || !k.hold() { // a person may have taken a while
 		return nil, errors.New("the key was removed, or its time ended, meanwhile")
 	}
 	defer k.release()

@@ -283,6 +283,25 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// TestLifeEndsWhileAsked has a key's time end before the person says yes, on a
+// machine whose timers stood still meanwhile.
+func TestLifeEndsWhileAsked(t *testing.T) {
+	a := new(Agent)
+	key, addition := add(t, a, "ed25519", append(constrainedFor(time.Hour), constrainConfirm)...)
+	blob := key.PublicKey().Marshal()
+	for _, slept := range []time.Duration{0, time.Hour} {
+		ask(&session{agent: a}, addition.message()...)
+		k := a.added.find(blob)
+		a.Confirmer = &person{answer: func(context.Context) error {
+			k.life.from = k.life.from.Add(-slept)
+			return nil
+		}}
+		if signed := signRequest(t, &session{agent: a}, blob, []byte("data"), 0) != nil; signed != (slept == 0) {
+			t.Errorf("after %s: signed %t: %s", slept, signed, lastReason(a))
+		}
+	}
+}
+
 // TestAddedConfirm asks a person for each signature, and signs for a yes alone.
 func TestAddedConfirm(t *testing.T) {
 	for _, tt := range []struct {
