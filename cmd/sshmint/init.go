@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -72,12 +73,13 @@ func runInit(c *cli.Context) error {
 	if err := useIdentity(ctx, c, p); err != nil {
 		return err
 	}
-	if err := useCA(ctx, c, p); err != nil {
-		return err
+	created, err := useCA(ctx, c, p)
+	if err == nil {
+		err = config.Add(path, p)
 	}
-	if err := config.Add(path, p); err != nil {
-		if c.String("fingerprint") != "" {
-			err = errors.Join(err, os.Remove(p.CA.Root))
+	if err != nil {
+		if created != "" {
+			err = errors.Join(err, os.Remove(created))
 		}
 		return err
 	}
@@ -119,12 +121,13 @@ func useIdentity(ctx context.Context, c *cli.Context, p *config.Profile) error {
 	return nil
 }
 
-// useCA finds the CA's root and its SSH keys, which are the same at all URLs.
-func useCA(ctx context.Context, c *cli.Context, p *config.Profile) error {
+// useCA finds the CA's root and its SSH keys, which are the same at all URLs. It
+// returns the file that it created for the root, if any, also with an error.
+func useCA(ctx context.Context, c *cli.Context, p *config.Profile) (created string, err error) {
 	for _, u := range c.StringSlice("ca") {
 		base, err := config.BaseURL(u)
 		if err != nil {
-			return usageError{err}
+			return created, usageError{err}
 		}
 		p.CA.URLs = append(p.CA.URLs, base)
 	}
@@ -132,36 +135,40 @@ func useCA(ctx context.Context, c *cli.Context, p *config.Profile) error {
 	case c.String("root") != "":
 		root, err := filepath.Abs(c.String("root"))
 		if err != nil {
-			return err
+			return created, err
 		}
 		p.CA.Root = root
 	case c.String("fingerprint") != "":
 		root, err := signer.FetchRoot(ctx, p.CA.URLs[0], c.String("fingerprint"))
 		if err != nil {
-			return err
+			return created, err
 		}
-		if p.CA.Root, err = keepRoot(p, root); err != nil {
-			return err
+		var isNew bool
+		if p.CA.Root, isNew, err = keepRoot(p, root); err != nil {
+			return created, err
+		}
+		if isNew {
+			created = p.CA.Root
 		}
 	}
-	err := pinUserCAs(ctx, c, p)
-	if err != nil && c.String("fingerprint") != "" {
-		err = errors.Join(err, os.Remove(p.CA.Root))
-	}
-	return err
+	return created, pinUserCAs(ctx, c, p)
 }
 
-// keepRoot puts the root beside the configuration.
-func keepRoot(p *config.Profile, root *x509.Certificate) (string, error) {
+// keepRoot puts the root beside the configuration. It replaces nothing: another
+// file of that name may be another profile's.
+func keepRoot(p *config.Profile, root *x509.Certificate) (path string, isNew bool, err error) {
 	if err := os.MkdirAll(p.Dir(), 0o700); err != nil {
-		return "", fmt.Errorf("keeping the CA's root: %w", err)
+		return "", false, fmt.Errorf("keeping the CA's root: %w", err)
 	}
-	path := filepath.Join(p.Dir(), p.Name+"-root.pem")
+	path = filepath.Join(p.Dir(), p.Name+"-root.pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})
-	if err := ownfile.Write(path, text, 0o644); err != nil {
-		return "", fmt.Errorf("keeping the CA's root: %w", err)
+	if old, err := ownfile.ReadPublic(path); err == nil && bytes.Equal(old, text) {
+		return path, false, nil
 	}
-	return path, nil
+	if err := ownfile.Create(path, text, 0o644); err != nil {
+		return "", false, fmt.Errorf("keeping the CA's root: %w", err)
+	}
+	return path, true, nil
 }
 
 func pinUserCAs(ctx context.Context, c *cli.Context, p *config.Profile) error {

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"cmp"
-
 	"github.com/sshmint/sshmint/agent"
 	"github.com/sshmint/sshmint/internal/conffile"
 )
@@ -14,7 +12,7 @@ func (t *text) checkAgent(file string, data []byte) (errs []error) {
 			errs = append(errs, conffile.Errorf(file, data, "agent.sshsig", "%s", err))
 		}
 	}
-	if u := cmp.Or(t.Agent.Unknown, "offer"); u != "offer" && u != "hide" {
+	if u := or(t.Agent.Unknown, "offer"); u != "offer" && u != "hide" {
 		errs = append(errs, conffile.Errorf(file, data, "agent.unknown", `%q is neither "offer" nor "hide"`, u))
 	}
 	return errs

@@ -63,8 +63,8 @@ type text struct {
 		Socket   string   `toml:"socket"`
 		SSHSIG   []string `toml:"sshsig"`
 		Upstream []string `toml:"upstream"`
-		Add      string   `toml:"add"`
-		Unknown  string   `toml:"unknown"`
+		Add      *string  `toml:"add"`
+		Unknown  *string  `toml:"unknown"`
 	} `toml:"agent"`
 	Profile map[string]textProfile `toml:"profile"`
 }
@@ -74,18 +74,18 @@ type textProfile struct {
 	Chain      string            `toml:"chain"`
 	Principals []string          `toml:"principals"`
 	Validity   conffile.Duration `toml:"validity"`
-	Key        string            `toml:"key"`
+	Key        *string           `toml:"key"`
 	Hosts      []string          `toml:"hosts"`
-	Forward    string            `toml:"forward"`
+	Forward    *string           `toml:"forward"`
 	Socket     string            `toml:"socket"`
 	Export     string            `toml:"export"`
-	Confirm    string            `toml:"confirm"`
+	Confirm    *string           `toml:"confirm"`
 	CA         struct {
-		Type   string   `toml:"type"`
+		Type   *string  `toml:"type"`
 		URLs   []string `toml:"urls"`
 		Root   string   `toml:"root"`
 		UserCA []string `toml:"user_ca"`
-		MinTLS string   `toml:"min_tls"`
+		MinTLS *string  `toml:"min_tls"`
 	} `toml:"ca"`
 }
 
@@ -119,13 +119,13 @@ func UserFile() (string, error) {
 func Load(file string) (*Config, error) {
 	files := []string{file}
 	if file == "" {
-		user, err := UserFile()
-		if err != nil {
-			return nil, err
-		}
-		files = []string{user}
+		files = nil
 		if runtime.GOOS != "windows" {
-			files = []string{"/etc/sshmint/config.toml", user}
+			files = append(files, "/etc/sshmint/config.toml")
+		}
+		// A machine's agent may have neither a home nor anything of its own.
+		if user, err := UserFile(); err == nil {
+			files = append(files, user)
 		}
 	}
 	c := &Config{}
@@ -158,8 +158,8 @@ func (c *Config) add(file string, data []byte) error {
 	if t.Agent.Socket != "" {
 		c.Socket = abs(file, t.Agent.Socket)
 	}
-	if t.Agent.Unknown != "" {
-		c.Unknown = t.Agent.Unknown
+	if t.Agent.Unknown != nil {
+		c.Unknown = *t.Agent.Unknown
 	}
 	if t.Agent.SSHSIG != nil {
 		c.SSHSIG = t.Agent.SSHSIG
@@ -193,6 +193,15 @@ func CheckName(name string) error {
 		return fmt.Errorf("%q is no name for a profile: letters, digits, - and _, at most 64", name)
 	}
 	return nil
+}
+
+// or gives a setting's default where it is absent; an empty one is somebody's
+// mistake, and for whoever checks the value to find.
+func or(setting *string, absent string) string {
+	if setting == nil {
+		return absent
+	}
+	return *setting
 }
 
 func abs(file, path string) string {

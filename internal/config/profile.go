@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"encoding/base64"
 	"errors"
 	"net/url"
@@ -26,12 +25,12 @@ func (t *textProfile) read(name, file string, data []byte) (Profile, error) {
 		Chain:      abs(file, t.Chain),
 		Principals: t.Principals,
 		Validity:   time.Duration(t.Validity),
-		Key:        cmp.Or(t.Key, "ed25519"),
-		Confirm:    cmp.Or(t.Confirm, "never"),
+		Key:        or(t.Key, "ed25519"),
+		Confirm:    or(t.Confirm, "never"),
 		CA: CA{
 			Root:   abs(file, t.CA.Root),
 			UserCA: t.CA.UserCA,
-			MinTLS: cmp.Or(t.CA.MinTLS, "1.3"),
+			MinTLS: or(t.CA.MinTLS, "1.3"),
 		},
 	}
 	if err := CheckName(name); err != nil {
@@ -52,7 +51,7 @@ func (t *textProfile) read(name, file string, data []byte) (Profile, error) {
 	if !slices.Contains([]string{"never", "connection", "sign"}, p.Confirm) {
 		wrong(".confirm", `%q is neither "never", "connection" nor "sign"`, p.Confirm)
 	}
-	if k := cmp.Or(t.CA.Type, "sshmint"); k != "sshmint" {
+	if k := or(t.CA.Type, "sshmint"); k != "sshmint" {
 		wrong(".ca.type", `%q is not "sshmint"; other kinds of CA: %s`, k, notHere)
 	}
 	if p.CA.MinTLS != "1.2" && p.CA.MinTLS != "1.3" {
@@ -84,7 +83,7 @@ func (t *textProfile) read(name, file string, data []byte) (Profile, error) {
 func BaseURL(s string) (string, error) {
 	u, err := url.Parse(s)
 	switch {
-	case err != nil, u.Host == "", u.Opaque != "":
+	case err != nil, u.Hostname() == "", u.Opaque != "":
 		return "", errorURL(s, "is no URL such as https://ca.example.com:8443")
 	case u.Scheme != "https":
 		return "", errorURL(s, "does not begin with https://")

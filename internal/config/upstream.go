@@ -38,16 +38,14 @@ func (c *Config) upstreams(t *text, file string, data []byte) (errs []error) {
 		}
 		c.Upstream = append(c.Upstream, u)
 	}
-	switch t.Agent.Add {
-	case "":
-	case "self", "upstream":
-		c.AddUpstream = t.Agent.Add == "upstream"
-	default:
-		wrong("agent.add", `%q is neither "self" nor "upstream"`, t.Agent.Add)
+	if add := t.Agent.Add; add != nil {
+		if c.AddUpstream = *add == "upstream"; !c.AddUpstream && *add != "self" {
+			wrong("agent.add", `%q is neither "self" nor "upstream"`, *add)
+		}
 	}
 	if c.AddUpstream && len(c.Upstream) == 0 && errs == nil {
 		key := "agent.add"
-		if t.Agent.Add == "" { // it stands in an earlier file
+		if t.Agent.Add == nil { // it stands in an earlier file
 			key = "agent.upstream"
 		}
 		wrong(key, `agent.add is "upstream", and there is no agent.upstream to keep keys`)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ type Use struct {
 }
 
 func (t *textProfile) use(file string, wrong func(key, format string, args ...any)) Use {
-	u := Use{Hosts: t.Hosts, Forward: cmp.Or(t.Forward, "deny"), Socket: abs(file, t.Socket), Export: abs(file, t.Export)}
+	u := Use{Hosts: t.Hosts, Forward: or(t.Forward, "deny"), Socket: abs(file, t.Socket), Export: abs(file, t.Export)}
 	if _, err := agent.ParseHosts(t.Hosts); err != nil {
 		wrong(".hosts", "%s", err)
 	}
