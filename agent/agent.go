@@ -80,6 +80,7 @@ type Agent struct {
 
 	lock  lock
 	gate  gate
+	large largeBuffers
 	notes notes
 
 	upstreams atomic.Pointer[[]*upstream]

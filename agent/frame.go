@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -20,12 +22,42 @@ const (
 	frameTime = 30 * time.Second
 )
 
+// Messages larger than an added key with its certificates are rare. So that many
+// of them that do not end cannot fill the memory, only maxLarge connections have
+// a buffer of more than smallBuffer at a time; others wait, as for their bytes.
+const (
+	smallBuffer = 16 << 10
+	maxLarge    = 4
+)
+
+// A largeBuffers gives leave to have one. The zero value is ready.
+type largeBuffers struct {
+	init sync.Once
+	held chan struct{}
+}
+
+func (l *largeBuffers) take(ctx context.Context, limit time.Duration) bool {
+	l.init.Do(func() { l.held = make(chan struct{}, maxLarge) })
+	select {
+	case l.held <- struct{}{}:
+		return true
+	case <-ctx.Done():
+	case <-time.After(limit):
+	}
+	return false
+}
+
+func (l *largeBuffers) give() { <-l.held }
+
 var errFrame = errors.New("message cannot be read")
 
 // A frameReader cuts a connection into messages. The buffer grows with the bytes
 // that arrive, never with the length that a client claims.
 type frameReader struct {
 	conn       net.Conn
+	large      *largeBuffers   // nil: no limit
+	ctx        context.Context // of the connection: it bounds the wait for a large buffer
+	isLarge    bool
 	buf        []byte
 	start, end int // of what has arrived and is not yet consumed
 	timed      bool
@@ -48,7 +80,9 @@ func (f *frameReader) next() ([]byte, error) {
 			}
 		}
 		f.setTime(len(arrived) > 0)
-		f.makeRoom()
+		if err := f.makeRoom(); err != nil {
+			return nil, err
+		}
 		n, err := f.conn.Read(f.buf[f.end:])
 		f.end += n
 		switch {
@@ -83,19 +117,36 @@ func (f *frameReader) setTime(begun bool) {
 
 // makeRoom moves what has arrived to the front, and grows a buffer that is full,
 // or drops a large one that is empty.
-func (f *frameReader) makeRoom() {
+func (f *frameReader) makeRoom() error {
 	switch {
 	case f.start == f.end && len(f.buf) != keptBuffer:
 		f.buf = make([]byte, keptBuffer)
 		f.start, f.end = 0, 0
+		f.close()
 	case f.start > 0:
 		moved := copy(f.buf, f.buf[f.start:f.end])
 		clear(f.buf[moved:f.end])
 		f.start, f.end = 0, moved
 	case f.end == len(f.buf):
-		larger := make([]byte, min(2*len(f.buf), 4+maxMessage))
+		size := min(2*len(f.buf), 4+maxMessage)
+		if size > smallBuffer && f.large != nil && !f.isLarge {
+			if !f.large.take(f.ctx, frameTime) {
+				return fmt.Errorf("%w: %d others have large messages that do not end", errFrame, maxLarge)
+			}
+			f.isLarge = true
+		}
+		larger := make([]byte, size)
 		copy(larger, f.buf)
 		clear(f.buf)
 		f.buf = larger
+	}
+	return nil
+}
+
+// close lets others have a large buffer.
+func (f *frameReader) close() {
+	if f.isLarge {
+		f.isLarge = false
+		f.large.give()
 	}
 }

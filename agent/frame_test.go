@@ -239,3 +239,65 @@ func FuzzFrame(f *testing.F) {
 		}
 	})
 }
+
+// TestLargeFrames has many connections begin a large message and not end it. Of
+// one that comes then, the buffer waits for another to go; a small one is
+// answered at once.
+func TestLargeFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var large largeBuffers
+		message := frame(append([]byte{msgExtension}, make([]byte, 2*smallBuffer)...)...)
+		read := func(piece []byte) (net.Conn, chan error) {
+			client, server := net.Pipe()
+			done := make(chan error, 1)
+			go func() {
+				f := frameReader{conn: server, large: &large, ctx: t.Context()}
+				_, err := f.next()
+				f.close()
+				done <- err
+			}()
+			go func() { _, _ = client.Write(piece) }()
+			synctest.Wait()
+			return client, done
+		}
+		var stuck []net.Conn
+		for range maxLarge {
+			client, _ := read(message[:len(message)-1])
+			stuck = append(stuck, client)
+		}
+		if len(large.held) != maxLarge {
+			t.Fatalf("%d large buffers", len(large.held))
+		}
+
+		small, done := read(frame(msgRequestIdentities))
+		if err := <-done; err != nil {
+			t.Errorf("a small message: %v", err)
+		}
+		late, done := read(message)
+		select {
+		case err := <-done:
+			t.Fatalf("a large message did not wait: %v", err)
+		default:
+		}
+		if err := stuck[0].Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("a large message, when there was room: %v", err)
+		}
+
+		again, _ := read(message[:len(message)-1])
+		tooLate, done := read(message)
+		time.Sleep(frameTime)
+		if err := <-done; !errors.Is(err, errFrame) {
+			t.Errorf("a large message that waited in vain: %v", err)
+		}
+		synctest.Wait()
+		if len(large.held) != 0 { // the others have ended by now, too
+			t.Errorf("%d large buffers are kept", len(large.held))
+		}
+		for _, conn := range append(stuck[1:], small, late, again, tooLate) {
+			_ = conn.Close()
+		}
+	})
+}

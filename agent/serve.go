@@ -48,9 +48,22 @@ func (a *Agent) serve(ctx context.Context, l net.Listener, profile string) error
 			_ = conn.Close()
 			return nil
 		}
+		// Here and not in the goroutine, whose stack it would double: very many
+		// may wait for the gate.
+		peer, err := peerOf(conn)
+		if err == nil {
+			err = peer.check()
+		}
 		connections.Go(func() {
 			defer func() { <-accepted }()
-			a.serveConn(ctx, conn, profile)
+			switch {
+			case err != nil:
+				a.refuse(peer, "connect", err)
+			case a.gate.enter(ctx, peer.pid):
+				a.serveConn(ctx, conn, a.session(peer, profile))
+				return
+			}
+			_ = conn.Close()
 		})
 	}
 }
@@ -81,27 +94,16 @@ func passing(err error) bool {
 	return false
 }
 
-// serveConn serves one accepted connection and closes it.
-func (a *Agent) serveConn(ctx context.Context, conn net.Conn, profile string) {
+// serveConn serves one connection that the gate let in, and closes it.
+func (a *Agent) serveConn(ctx context.Context, conn net.Conn, s *session) {
+	defer a.gate.leave(s.peer.pid)
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer func() {
 		if stop() {
 			_ = conn.Close()
 		}
 	}()
-	peer, err := peerOf(conn)
-	if err == nil {
-		err = peer.check()
-	}
-	if err != nil {
-		a.refuse(peer, "connect", err)
-		return
-	}
-	if !a.gate.enter(ctx, peer.pid) {
-		return
-	}
-	defer a.gate.leave(peer.pid)
-	a.answer(ctx, conn, a.session(peer, profile))
+	a.answer(ctx, conn, s)
 }
 
 // answer reads requests and answers each in one write, until the connection
@@ -114,7 +116,8 @@ func (a *Agent) answer(ctx context.Context, conn net.Conn, s *session) {
 	}()
 	defer s.close()
 	s.conn = conn
-	frames := frameReader{conn: conn}
+	frames := frameReader{conn: conn, large: &a.large, ctx: ctx}
+	defer frames.close()
 	for {
 		message, err := frames.next()
 		if err != nil {
