@@ -279,3 +279,26 @@ func TestFirstUpstreamOrNobody(t *testing.T) {
 		t.Errorf("the second upstream was sent % d", kinds)
 	}
 }
+
+// TestLockOvertakesAnUpstream: what an upstream answers after the agent was
+// locked does not come out.
+func TestLockOvertakesAnUpstream(t *testing.T) {
+	a, _ := behind(t)
+	f := startFake(t, func(message []byte) []byte {
+		a.lock.locked.Store(true)
+		if message[0] == msgSignRequest {
+			return frame(appendString([]byte{msgSignResponse}, "signature")...)
+		}
+		return lists(strange("x"), "strange")(message)
+	})
+	a.Set(Settings{Upstream: []string{f.path}})
+	s := open(t, a)
+	wantComments(t, s)
+	a.lock.locked.Store(false)
+	if answer := ask(s, relayRequest(strange("x"), "data", 0)...); answer[0] != msgFailure || !strings.Contains(lastReason(a), "locked") {
+		t.Errorf("answered with % x: %s", answer, lastReason(a))
+	}
+	if kinds := f.kinds(); !bytes.Equal(kinds, []byte{msgRequestIdentities, msgSignRequest}) {
+		t.Errorf("the upstream was sent % d", kinds)
+	}
+}
