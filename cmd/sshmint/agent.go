@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -50,9 +49,7 @@ func runAgent(c *cli.Context) error {
 	if err := agent.Harden(); err != nil {
 		return fmt.Errorf("keeping other programs out of the agent's memory: %w", err)
 	}
-	// Little is in use at any time, so collecting often is cheap. By default the
-	// heap grows to 4 MB first, which an agent that runs all day would keep.
-	debug.SetGCPercent(25)
+	stayLean()
 	level := slog.LevelInfo
 	if c.Bool("verbose") {
 		level = slog.LevelDebug

@@ -82,6 +82,7 @@ func sshAgentDaemon(c *cli.Context) error {
 // serve serves until a signal comes or the parent ends. Its error has the status
 // that ssh-agent would exit with.
 func (s *sshAgentServer) serve(log *slog.Logger, ready func() error) error {
+	stayLean()
 	// Not the context of the program: which signal it was decides on the status.
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
