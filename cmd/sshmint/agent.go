@@ -61,6 +61,7 @@ func runAgent(c *cli.Context) error {
 	}
 	defer cleanUp()
 	d := newDaemon(c.String("config"), l.Addr().String(), log)
+	d.beside = len(command) > 0 && c.String("socket") == "" // on a socket of its own
 	side, err := d.open(l)
 	if err != nil {
 		return err

@@ -22,6 +22,10 @@ type daemon struct {
 	socket   string
 	started  time.Time
 
+	// beside: there may be an agent of the session as well, whose are the
+	// profiles' own sockets and exports. Two would fight for them.
+	beside bool
+
 	reading sync.Mutex // one reload at a time
 
 	mu          sync.Mutex
@@ -120,6 +124,9 @@ func (d *daemon) read() (*config.Config, []*profile, error) {
 	}
 	profiles := make([]*profile, len(conf.Profiles))
 	for i, c := range conf.Profiles {
+		if d.beside {
+			c.Socket, c.Export = "", ""
+		}
 		if c.Export != "" {
 			if err := exportable(c.Export); err != nil {
 				return nil, nil, fmt.Errorf("%s: profile %s: exporting the certificate to %s: %w", c.File, c.Name, c.Export, err)

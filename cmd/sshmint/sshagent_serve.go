@@ -98,6 +98,7 @@ func (s *sshAgentServer) serve(log *slog.Logger, ready func() error) error {
 	defer s.cleanUp(socket)
 	d := newDaemon(os.Getenv("SSHMINT_CONFIG"), socket, log)
 	d.agent.AddedLifetime = s.life
+	d.beside = !s.activated
 	side, err := d.open(s.l)
 	if err != nil {
 		return err
