@@ -72,7 +72,7 @@ func behind(logName string, argv []string) (*os.Process, []byte, error) {
 		return nil, nil, fmt.Errorf("opening the log: %w", err)
 	}
 	defer log.Close()                    //nolint:errcheck // the child's
-	child := exec.Command(self, argv...) // #nosec G204 -- ourselves
+	child := exec.Command(self, argv...) // #nosec G204 G702 -- ourselves
 	child.Args[0] = "sshmint"            // not ssh-agent, as a link may have it
 	child.Stderr = log
 	child.Dir = rootDir

@@ -172,7 +172,7 @@ func become(command []string, vars []variable) error {
 			return fmt.Errorf("running %s: %w", command[0], err)
 		}
 	}
-	err = syscall.Exec(path, command, os.Environ()) // #nosec G204 -- the user's own command
+	err = syscall.Exec(path, command, os.Environ()) // #nosec G204 G702 -- the user's own command
 	return sshAgentCannotRun(command[0], err)
 }
 
