@@ -44,8 +44,11 @@ func initCommand() *cli.Command {
 	}
 }
 
-// initTime bounds what init asks of a CA.
-const initTime = 20 * time.Second
+// Time that init takes for its questions, and for one CA of several.
+const (
+	initTime = 30 * time.Second
+	oneCA    = 5 * time.Second
+)
 
 func runInit(c *cli.Context) error {
 	if err := args(c, 0, "takes no argument"); err != nil {
@@ -139,7 +142,9 @@ func useCA(ctx context.Context, c *cli.Context, p *config.Profile) (created stri
 		}
 		p.CA.Root = root
 	case c.String("fingerprint") != "":
-		root, err := signer.FetchRoot(ctx, p.CA.URLs[0], c.String("fingerprint"))
+		root, err := firstAnswer(ctx, p.CA.URLs, func(ctx context.Context, ca string) (*x509.Certificate, error) {
+			return signer.FetchRoot(ctx, ca, c.String("fingerprint"))
+		})
 		if err != nil {
 			return created, err
 		}
@@ -172,7 +177,9 @@ func keepRoot(p *config.Profile, root *x509.Certificate) (path string, isNew boo
 }
 
 func pinUserCAs(ctx context.Context, c *cli.Context, p *config.Profile) error {
-	keys, err := signer.FetchAuthorities(ctx, p.CA.URLs[0], signer.Trust{Root: p.CA.Root})
+	keys, err := firstAnswer(ctx, p.CA.URLs, func(ctx context.Context, ca string) (*signer.Authorities, error) {
+		return signer.FetchAuthorities(ctx, ca, signer.Trust{Root: p.CA.Root})
+	})
 	if err != nil {
 		return err
 	}
@@ -187,6 +194,22 @@ func pinUserCAs(ctx context.Context, c *cli.Context, p *config.Profile) error {
 		return fmt.Errorf("%s: the CA names no user CA key", p.CA.URLs[0])
 	}
 	return nil
+}
+
+// firstAnswer asks one CA after the other, all of which have the same keys: one
+// that is down is no reason not to write a profile that names it.
+func firstAnswer[T any](ctx context.Context, cas []string, ask func(ctx context.Context, ca string) (T, error)) (answer T, err error) {
+	var all error
+	for _, ca := range cas {
+		turn, cancel := context.WithTimeout(ctx, oneCA)
+		answer, err = ask(turn, ca)
+		cancel()
+		if err == nil {
+			return answer, nil
+		}
+		all = errors.Join(all, err)
+	}
+	return answer, all
 }
 
 // tellAgent has a running agent read the new profile. That none runs is fine, and
