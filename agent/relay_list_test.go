@@ -25,6 +25,9 @@ func TestUpstreamKeysComeAfterOurs(t *testing.T) {
 	two := startFake(t, lists(strange("y"), "other", rsa, "rsa again", "", "no key", strange("x"), "strange again"))
 	a, signer := behind(t, one.path, two.path, one.path)
 	wantComments(t, open(t, a), ours(t, a), "rsa", "strange", "other")
+	if u := a.Upstreams(t.Context()); len(u) != 2 {
+		t.Errorf("%d upstreams, one of them named twice", len(u))
+	}
 	for _, u := range a.Upstreams(t.Context()) {
 		if !u.Reachable || u.LastError != "" || u.Keys < 2 {
 			t.Errorf("%+v", u)

@@ -302,3 +302,25 @@ func TestLockOvertakesAnUpstream(t *testing.T) {
 		t.Errorf("the upstream was sent % d", kinds)
 	}
 }
+
+// TestAddedUpstreamIsUsedAtOnce, on the connection on which it was added.
+func TestAddedUpstreamIsUsedAtOnce(t *testing.T) {
+	var keys []string
+	f := startFake(t, func(message []byte) []byte {
+		switch message[0] {
+		case msgAddIdentity:
+			keys = []string{strange("x"), "strange"}
+		case msgSignRequest:
+			return frame(appendString([]byte{msgSignResponse}, "signature")...)
+		}
+		return lists(keys...)(message)
+	})
+	a := new(Agent)
+	a.Set(Settings{Upstream: []string{f.path}, AddUpstream: true})
+	s := open(t, a)
+	wantComments(t, s)
+	ask(s, appendString([]byte{msgAddIdentity}, "ssh-strange@example.com")...)
+	if answer := ask(s, relayRequest(strange("x"), "data", 0)...); answer[0] != msgSignResponse {
+		t.Errorf("answered with % x: %s", answer, lastReason(a))
+	}
+}

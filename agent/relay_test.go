@@ -68,6 +68,9 @@ func TestBindsArePassedOn(t *testing.T) {
 			if slices.Contains(f.kinds(), msgSignRequest) != tt.used {
 				t.Errorf("asked to sign: %t, want %t", !tt.used, tt.used)
 			}
+			if slices.Contains(comments(t, s), "strange") != tt.used {
+				t.Errorf("listed later: %t, want %t", !tt.used, tt.used)
+			}
 			if !slices.EqualFunc(got, tt.want, bytes.Equal) {
 				t.Errorf("%d binds were passed on, want %d", len(got), len(tt.want))
 			}
