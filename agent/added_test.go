@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -202,6 +203,33 @@ func TestAddedLocked(t *testing.T) {
 	ask(s, lockMessage(msgUnlock, "sesame")...)
 	if got := listedBlobs(t, s); len(got) != 1 || signRequest(t, s, blob, []byte("data"), 0) == nil {
 		t.Error("the key did not outlast the lock")
+	}
+}
+
+// A lockingSigner has the agent locked while it signs.
+type lockingSigner struct {
+	ssh.AlgorithmSigner
+	agent *Agent
+}
+
+func (s lockingSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	ask(&session{agent: s.agent}, lockMessage(msgLock, "sesame")...)
+	return s.AlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
+}
+
+// TestLockedWhileSigning has no signature come out of an agent that was locked
+// meanwhile.
+func TestLockedWhileSigning(t *testing.T) {
+	a := new(Agent)
+	key, _ := add(t, a, "ed25519")
+	blob := key.PublicKey().Marshal()
+	k := a.added.find(blob)
+	k.private.signer = lockingSigner{k.private.signer, a}
+	if signRequest(t, &session{agent: a}, blob, []byte("data"), 0) != nil {
+		t.Error("signed while locked")
+	}
+	if !a.Locked() {
+		t.Error("not locked")
 	}
 }
 

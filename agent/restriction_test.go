@@ -25,6 +25,15 @@ func TestRestricted(t *testing.T) {
 	jump, db, other := newKey(t, "ed25519"), newKey(t, "ecdsa"), newKey(t, "ed25519")
 	ca, otherCA := newAuthority(t), newAuthority(t)
 	caKey := caHost(ca.signer)
+	rsaCA := newKey(t, "rsa")
+	chooses, ok := rsaCA.(ssh.AlgorithmSigner)
+	if !ok {
+		t.Fatal("not an AlgorithmSigner")
+	}
+	sha1CA, err := ssh.NewSignerWithAlgorithms(chooses, []string{ssh.KeyAlgoRSA})
+	if err != nil {
+		t.Fatal(err)
+	}
 	hostCert := func(by *authority, edit func(*ssh.Certificate)) ssh.Signer {
 		cert := &ssh.Certificate{
 			CertType:        ssh.HostCert,
@@ -82,6 +91,10 @@ func TestRestricted(t *testing.T) {
 		"one of two hosts": {
 			way{all(toJump, toDB), all(auth(db, one)), loginTo(one), true, true},
 			way{all(toJump, toDB), all(auth(other, one)), loginTo(one), false, false},
+		},
+		"from another host alone": {
+			way{all(toDB), all(auth(db, one)), loginTo(one), true, true},
+			way{all(jumpToDB), all(auth(db, one)), loginTo(one), false, false},
 		},
 		"key of the host as that of an authority": {
 			way{all(toDB), all(auth(db, one)), loginTo(one), true, true},
@@ -160,6 +173,10 @@ func TestRestricted(t *testing.T) {
 		"certificate with a critical option": {
 			way{all(toCertified("db7")), all(auth(hostCert(ca, nil), one)), loginTo(one), true, true},
 			way{all(toCertified("db7")), all(auth(hostCert(ca, func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"x": ""} }), one)), loginTo(one), false, false},
+		},
+		"certificate that was signed with SHA-1": {
+			way{all(destinationOf(localHop, hopOf("", "db7", caHost(rsaCA)))), all(auth(hostCert(&authority{signer: rsaCA}, nil), one)), loginTo(one), true, true},
+			way{all(destinationOf(localHop, hopOf("", "db7", caHost(rsaCA)))), all(auth(hostCert(&authority{signer: sha1CA}, nil), one)), loginTo(one), false, false},
 		},
 		"certificate where the plain key is meant": {
 			way{all(toDB), all(auth(db, one)), loginTo(one), true, true},
@@ -252,6 +269,26 @@ func (w way) check(t *testing.T) {
 		ask(s, msgRemoveAll)
 		if a.added.find(blob) == nil {
 			t.Error("a key that is not seen was removed with all")
+		}
+	}
+}
+
+// TestHopAfterLogin has hops that no message can bring about: one that was not
+// forwarded, and another one after it.
+func TestHopAfterLogin(t *testing.T) {
+	jump, db := newKey(t, "ed25519"), newKey(t, "ed25519")
+	blob := func(key ssh.Signer) string { return string(key.PublicKey().Marshal()) }
+	k := &addedKey{restrictions: []restriction{
+		{to: hop{host: "jump", keys: []hopKey{plainHost(jump)}}},
+		{from: hop{host: "jump", keys: []hopKey{plainHost(jump)}}, to: hop{host: "db7", keys: []hopKey{plainHost(db)}}},
+	}}
+	for _, forwarding := range []bool{true, false} {
+		b := &bindings{hops: []binding{
+			{hostKey: blob(jump), session: "1", forwarding: forwarding},
+			{hostKey: blob(db), session: "2"},
+		}}
+		if err := k.hidden(b); (err == nil) != forwarding {
+			t.Errorf("first hop forwarding %t: %v", forwarding, err)
 		}
 	}
 }
