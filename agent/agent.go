@@ -29,6 +29,10 @@
 // without session-bind looks like a local one: that is beyond what an agent can
 // tell.
 //
+// The keys of other agents are theirs to rule: what is asked and answered is
+// passed on as it is, with the connection's binds before it. They cannot keep
+// ours from a client, nor give a client what we hide from it.
+//
 // A client is always answered: 60 s after a request for the list at the latest,
 // with the certificates that could be had by then, and as late after a request
 // for a signature that a person must confirm. Requests of one connection are
