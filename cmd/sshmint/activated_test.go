@@ -68,7 +68,7 @@ func TestNotActivated(t *testing.T) {
 		"a socket of our own":  {"sh -c 'LISTEN_FDS=1 LISTEN_PID=$$ exec $AGENT --socket $TMPDIR/own/s' >$TMPDIR/out & until grep -q SOCK $TMPDIR/out; do sleep 0.05; done; kill $!; wait $!; cat $TMPDIR/out", "own/s"},
 		"and pid of no number": {"LISTEN_FDS=1 LISTEN_PID= $AGENT >$TMPDIR/out & until grep -q SOCK $TMPDIR/out; do sleep 0.05; done; kill $!; wait $!; cat $TMPDIR/out", "run/agent.sock"},
 	} {
-		out := say(t, env, "sh", "-c", tt.script)
+		out := say(t, env, "sh", "-c", "rm -f $TMPDIR/out; "+tt.script)
 		if all := out.stdout + out.stderr; !strings.Contains(all, tt.want) {
 			t.Errorf("%s: %+v, want %q", name, out, tt.want)
 		}
