@@ -219,6 +219,40 @@ func TestAddedAlgorithm(t *testing.T) {
 	}
 }
 
+// TestAddedAlgorithmOfALogin: without flags the data decides, if it is a login
+// with that key, since a signature with SHA-1 would contradict it.
+func TestAddedAlgorithmOfALogin(t *testing.T) {
+	a := new(Agent)
+	key, _ := add(t, a, "rsa")
+	other, _ := add(t, a, "rsa")
+	for _, tt := range []struct {
+		named string
+		key   ssh.Signer // in the data
+		flags uint32
+		want  string
+	}{
+		{ssh.KeyAlgoRSASHA512, key, 0, ssh.KeyAlgoRSASHA512},
+		{ssh.KeyAlgoRSASHA256, key, 0, ssh.KeyAlgoRSASHA256},
+		{ssh.KeyAlgoRSASHA256, key, flagSHA512, ssh.KeyAlgoRSASHA512},
+		{ssh.KeyAlgoRSA, key, 0, ssh.KeyAlgoRSA},
+		{ssh.CertAlgoRSASHA512v01, key, 0, ssh.KeyAlgoRSA},
+		{ssh.KeyAlgoRSASHA512, other, 0, ssh.KeyAlgoRSA},
+	} {
+		data := ssh.Marshal(struct {
+			Session               string
+			Kind                  byte
+			User, Service, Method string
+			Signed                bool
+			Algorithm             string
+			Key                   []byte
+		}{"session", 50, "alice", "ssh-connection", "publickey", true, tt.named, tt.key.PublicKey().Marshal()})
+		signature := signRequest(t, &session{agent: a}, key.PublicKey().Marshal(), data, tt.flags)
+		if signature == nil || signature.Format != tt.want {
+			t.Errorf("%s, flags %#x: signature %v, want %s", tt.named, tt.flags, signature, tt.want)
+		}
+	}
+}
+
 // TestLargestKey adds the largest RSA key in a time that a client waits for.
 func TestLargestKey(t *testing.T) {
 	// Of primes in number only: that they are primes is not looked at, and to

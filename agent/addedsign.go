@@ -51,6 +51,9 @@ func (s *session) signAdded(ctx context.Context, key *addedKey, data []byte, fla
 		}
 	}
 	algorithm := addedAlgorithm(key.private.signer.PublicKey().Type(), flags)
+	if algorithm == ssh.KeyAlgoRSA && isLogin && string(login.key) == key.blob {
+		algorithm = named(key.keyType, string(login.algorithm))
+	}
 	signature, err := key.sign(data, algorithm)
 	if err != nil {
 		return fmt.Errorf("signing with key %s: %w", key.fingerprint(), err)
@@ -76,6 +79,18 @@ func addedAlgorithm(keyType string, flags uint32) string {
 		return ssh.KeyAlgoRSASHA256
 	case flags&flagSHA512 != 0:
 		return ssh.KeyAlgoRSASHA512
+	}
+	return ssh.KeyAlgoRSA
+}
+
+// named is the signature algorithm that a login with an RSA key names itself. A
+// client that sets no flag for its certificate (paramiko before 3) would have a
+// signature with SHA-1 from OpenSSH's agent, which contradicts what it signs.
+func named(keyType, algorithm string) string {
+	for _, rsa := range rsaSignatures {
+		if rsa.keyType == keyType && rsa.named == algorithm {
+			return rsa.algorithm
+		}
 	}
 	return ssh.KeyAlgoRSA
 }

@@ -79,7 +79,7 @@ func lookPath(program string) (string, error) {
 	return path, err
 }
 
-// condition: [root] for what needs root, [openssh10] for a newer ssh beside the
+// condition: [root] for what needs root, [git] and [paramiko], [openssh10] for a newer ssh beside the
 // system's, [git].
 func condition(cond string) (bool, error) {
 	switch cond {
@@ -91,6 +91,12 @@ func condition(cond string) (bool, error) {
 			return false, fmt.Errorf("there is no OpenSSH 10 (make deps), and SSHMINT_REQUIRE_ALL=1")
 		}
 		return dir != "", nil
+	case "paramiko":
+		found, err := filepath.Glob(modules + "paramiko")
+		if (err != nil || found == nil) && os.Getenv("SSHMINT_REQUIRE_ALL") == "1" {
+			return false, fmt.Errorf("there is no paramiko (make deps), and SSHMINT_REQUIRE_ALL=1")
+		}
+		return found != nil, nil
 	case "git":
 		_, err := lookPath(cond)
 		if err != nil && os.Getenv("SSHMINT_REQUIRE_ALL") == "1" {

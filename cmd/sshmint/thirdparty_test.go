@@ -71,10 +71,20 @@ func TestThirdParties(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
+	paramiko, err := filepath.Abs("testdata/clients/paramiko_login.py")
+	if err != nil {
+		t.Fatal(err)
+	}
 	more := maps.Clone(commands)
 	more["widesshd"] = wideSSHD
 	more["thirdparty"] = runThirdParties
-	testscript.Run(t, testscript.Params{Dir: "testdata/clients", WorkdirRoot: root, RequireExplicitExec: true, Setup: setUp, Cmds: more, Condition: condition})
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/clients", WorkdirRoot: root, RequireExplicitExec: true, Cmds: more, Condition: condition,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PARAMIKO", paramiko)
+			return setUp(env)
+		},
+	})
 }
 
 // TestThirdPartiesAreDocumented compares the table in docs/clients.md.
