@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,10 +58,14 @@ func printStatus(w io.Writer, s *control.Status) {
 	if s.Locked {
 		fmt.Fprintln(w, "locked   nothing is listed, signed or minted; unlock with ssh-add -X")
 	}
-	if s.Prompt.Error != "" {
-		fmt.Fprintf(w, "prompts  impossible, so what must be confirmed is refused: %s\n", s.Prompt.Error)
-	} else {
+	asks := slices.ContainsFunc(s.Profiles, func(p control.Profile) bool { return p.Confirm != "never" || p.Forward == "confirm" })
+	switch {
+	case s.Prompt.Error == "":
 		fmt.Fprintf(w, "prompts  by %s: %s\n", s.Prompt.Program, s.Prompt.Why)
+	case asks:
+		fmt.Fprintf(w, "prompts  impossible, so what must be confirmed is refused: %s\n", s.Prompt.Error)
+	default:
+		fmt.Fprintln(w, "prompts  impossible here, and no profile needs one")
 	}
 	printUpstreams(w, s)
 	if len(s.Profiles) == 0 {
