@@ -258,3 +258,25 @@ func lab(ts *testscript.TestScript, _ bool, args []string) {
 	startCA(ts, false, []string{"CA", "ca"})
 	startSSHD(ts, false, []string{"ca", "alice"})
 }
+
+// TestScriptsRunToTheirEnd: testscript's own stop ends a script there and then,
+// as passed. A job is ended by end.
+func TestScriptsRunToTheirEnd(t *testing.T) {
+	for _, pattern := range []string{"testdata/*.txtar", "testdata/*/*.txtar"} {
+		scripts, err := filepath.Glob(pattern)
+		if err != nil || len(scripts) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, scripts, err)
+		}
+		for _, path := range scripts {
+			text, err := os.ReadFile(path) // #nosec G304 -- our own
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(text)) {
+				if strings.HasPrefix(line, "stop") {
+					t.Errorf("%s: %s", path, line)
+				}
+			}
+		}
+	}
+}
