@@ -121,6 +121,11 @@ func memory(ts *testscript.TestScript, pid int) int {
 type attack func(ctx context.Context, socket string, underWay func()) error
 
 var attacks = map[string]attack{
+	"none": func(ctx context.Context, _ string, underWay func()) error { // what is usual
+		underWay()
+		<-ctx.Done()
+		return nil
+	},
 	"truncated":   repeat([]byte{0, 0, 0, 100, 11, 1, 2, 3}),
 	"oversized":   repeat([]byte{0xff, 0xff, 0xff, 0xff, 11}),
 	"zero-length": repeat([]byte{0, 0, 0, 0}),
