@@ -1,7 +1,6 @@
-// Package conffile reads TOML configuration strictly: a file that others can
-// write is refused, and so is every key that is not known or has the wrong
-// type, with file, line and key in the error. A typo in a security setting
-// must not pass as its default.
+// Package conffile decodes TOML configuration strictly: every key that is not
+// known or has the wrong type is refused, with file, line and key in the error.
+// A typo in a security setting must not pass as its default.
 package conffile
 
 import (
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
-
-	"github.com/sshmint/sshmint/internal/ownfile"
 )
 
 // Error is what is wrong at one place of a file.
@@ -42,18 +39,9 @@ func Errorf(path string, data []byte, key, format string, args ...any) error {
 	return &Error{path, Line(data, key), key, fmt.Sprintf(format, args...)}
 }
 
-// Read decodes path into v, whose fields carry toml tags. known lists keys,
-// dotted, a table's own name being "*", that exist but that this build does
-// not enforce, with what to say of them.
-func Read(path string, v any, known map[string]string) error {
-	data, err := ownfile.ReadTrusted(path)
-	if err != nil {
-		return fmt.Errorf("reading configuration: %w", err)
-	}
-	return Decode(path, data, v, known)
-}
-
-// Decode is Read for text that is already there; path is only named in errors.
+// Decode decodes a file's text into v, whose fields carry toml tags; path is only
+// named in errors. known lists keys, dotted, a table's own name being "*", that
+// exist but that this build does not enforce, with what to say of them.
 func Decode(path string, data []byte, v any, known map[string]string) error {
 	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(v)
 	var missing *toml.StrictMissingError

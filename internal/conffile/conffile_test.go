@@ -1,8 +1,6 @@
 package conffile
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -74,23 +72,6 @@ func TestDecode(t *testing.T) {
 	}
 	if got := time.Duration(s.Profile["a"].Validity); got != 90*time.Minute {
 		t.Errorf("validity %v", got)
-	}
-}
-
-func TestReadRefusesWhatOthersWrite(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "f.toml")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var s sample
-	if err := Read(path, &s, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if err := Read(path, &s, nil); err == nil || !strings.Contains(err.Error(), "others can write it") {
-		t.Errorf("got %v", err)
 	}
 }
 
